@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core.h - what every manager can reach; made and torn down by daemon/ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vm/vm.h"
+
+struct loop;
+struct store;
+struct image_store;
+struct vmm;
+struct events;
+struct containers;
+struct execs;
+
+struct core_config {
+	const char *data_root; /* absolute */
+	const char *exec_root;
+	struct vm_shape default_shape;
+	bool debug;
+	const char *name;			/* host name, for /info */
+	char *const *labels;			/* daemon labels, NULL-terminated */
+	const char *log_driver;			/* "json-file" */
+	const char *const *log_opts;		/* "max-size=10m", NULL-terminated */
+	const char *const *registry_mirrors;	/* NULL-terminated, may be NULL */
+	const char *const *insecure_registries; /* likewise */
+	int shutdown_timeout_s;
+};
+
+/* All borrowed, set by daemon/ before the managers start; immutable afterwards. */
+struct core {
+	struct core_config config;
+	struct loop *loop;
+	struct store *store;
+	struct image_store *images;
+	struct vmm *vmm;
+	struct events *events;
+	struct containers *containers;
+	struct execs *execs;
+};

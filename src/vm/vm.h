@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vm.h - microVMs: templates, clones, and the sandbox that core sees. No Docker words. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+struct loop;
+struct rpc_client;
+struct vmm;
+struct sandbox;
+
+enum vm_accel { VM_ACCEL_AUTO, VM_ACCEL_KVM, VM_ACCEL_TCG };
+
+struct vm_config {
+	const char *qemu_path;	 /* NULL: qemu-system-x86_64 in PATH */
+	const char *kernel_path; /* vmlinux */
+	const char *initrd_path;
+	const char *template_dir; /* <data-root>/templates */
+	const char *run_dir;	  /* <exec-root>/vm: sockets, one folder a sandbox */
+	enum vm_accel accel;
+};
+
+struct vm_shape {
+	unsigned int vcpus;
+	unsigned int memory_mib;
+};
+
+int vmm_new(struct loop *loop, const struct vm_config *config, struct vmm **ret_vmm,
+	    struct err *err);
+void vmm_free(struct vmm *vmm); /* leaves running VMs alone */
+/* Make the template of a shape if it is not there (blocking, seconds). Concurrent callers share one
+ * build. */
+int vmm_prepare(struct vmm *vmm, struct vm_shape shape, struct err *err);
+/* For /info: "kvm", "tcg", or "auto" while undecided; QEMU's version text ("7.2.22"); guest kernel
+ * release. Borrowed. */
+const char *vmm_accel(struct vmm *vmm);
+const char *vmm_qemu_version(struct vmm *vmm);
+const char *vmm_kernel_release(struct vmm *vmm);
+
+/* serials under which the guest finds the two disks every clone has */
+#define SANDBOX_ROOT_SERIAL "rootfs"
+#define SANDBOX_UPPER_SERIAL "upper"
+
+struct sandbox_spec {
+	const char *id; /* 64 hex digits */
+	struct vm_shape shape;
+	const char *root_disk;	/* VMDK descriptor of the rootfs */
+	const char *upper_disk; /* raw ext4 image */
+};
+
+/* The VM is gone: QEMU exited and was reaped (or, adopted, vanished). Loop thread, once, also for a
+ * kill. */
+typedef void (*sandbox_gone_fn)(void *user);
+/* The agent's channel broke while QEMU lives. Loop thread. */
+
+/*
+ * Clone, restore, resume, and open the agent's channel; blocking (about 40 ms). Sends Hello
+ * (entropy, time, machine id, a fresh token, kept in run_dir/<id>/ for sandbox_adopt()) WITHOUT
+ * waiting for its answer: the caller pipelines its first call behind it. On failure nothing is left
+ * behind.
+ */
+int sandbox_start(struct vmm *vmm, const struct sandbox_spec *spec, sandbox_gone_fn gone,
+		  void *user, struct sandbox **ret_sandbox, struct err *err);
+/* Find a QEMU that an earlier daemon started: reconnect its QMP and agent, Hello (answered).
+ * -ENOENT (no err): it is gone, and what was left of it has been removed. */
+struct _Arca__V1__HelloResponse;
+int sandbox_adopt(struct vmm *vmm, const char *id, sandbox_gone_fn gone, void *user,
+		  struct sandbox **ret_sandbox, struct _Arca__V1__HelloResponse **ret_hello,
+		  struct err *err);
+/* Stop and remove leftovers in run_dir whose id `keep` does not know. */
+int vmm_sweep(struct vmm *vmm, bool (*keep)(void *user, const char *id), void *user);
+
+struct rpc_client *sandbox_rpc(struct sandbox *sb); /* borrowed until sandbox_free() */
+pid_t sandbox_pid(const struct sandbox *sb);
+/* Ask the agent to unmount and power off, up to timeout_ms, then SIGKILL QEMU; waits until it is
+ * gone. Not on the loop thread. */
+void sandbox_stop(struct sandbox *sb, unsigned int timeout_ms);
+/* Frees the object: a QEMU still running is left alone (daemon shutdown). Not on the loop thread;
+ * gone is not called afterwards. */
+void sandbox_free(struct sandbox *sb);
+
+/* Upper disks: a sparse pre-formatted ext4, copied. The master is made once in template_dir
+ * (mkfs.ext4). */
+int upper_disk_create(struct vmm *vmm, const char *path, struct err *err);
+#define SANDBOX_ROOT_DISK_BYTES                                                                    \
+	(256ULL << 30) /* constant capacities: the guest never looks again */
+#define SANDBOX_UPPER_DISK_BYTES (64ULL << 30)
