@@ -41,3 +41,6 @@ int64_t store_changes(struct store *store); /* rows changed by this thread's las
 int store_begin(struct store *store);
 int store_commit(struct store *store);
 void store_rollback(struct store *store);
+/* Commits so far survive a power cut as well (a killed daemon never loses one); not inside a
+ * transaction. For those who unlink files after deleting rows. */
+int store_sync(struct store *store);

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * migrations.c - every table of the project, as forward-only steps
+ *
+ * A step is one SQL script, run in one transaction together with the new user_version. A step that
+ * has been released is history: change a table by adding a step. Times are nanoseconds since 1970
+ * UTC, sizes bytes, digests "sha256:<hex>", ids 64 hex digits.
+ */
+#include "store/migrations.h"
+
+#include "base/util.h"
+
+/*
+ * Images (image/image_rows.c). An images row exists only once all its files are complete and
+ * durable. Layers and rootfs have no use counts: what no row names is garbage (image_sweep.c).
+ */
+static const char migration_images[] =
+	"CREATE TABLE images ("
+	"  id TEXT PRIMARY KEY,"	   /* digest of the config document */
+	"  manifest_digest TEXT NOT NULL," /* '' if none */
+	"  manifest_type TEXT NOT NULL,"   /* media type */
+	"  manifest_bytes INTEGER NOT NULL,"
+	"  config_bytes INTEGER NOT NULL,"
+	"  chain_id TEXT NOT NULL,"	 /* of its rootfs */
+	"  created_ns INTEGER NOT NULL," /* as the config says; 0 if it does not */
+	"  added_ns INTEGER NOT NULL,"
+	"  size_bytes INTEGER NOT NULL," /* uncompressed, all layers */
+	"  architecture TEXT NOT NULL,"
+	"  os TEXT NOT NULL,"
+	"  variant TEXT NOT NULL,"
+	"  labels TEXT,"	  /* JSON object of the config, or NULL */
+	"  comment TEXT NOT NULL" /* of the last history entry */
+	") STRICT;"
+	"CREATE INDEX images_by_chain ON images (chain_id);"
+	"CREATE INDEX images_by_manifest ON images (manifest_digest);"
+	"CREATE TABLE image_tags ("
+	"  ref TEXT PRIMARY KEY," /* canonical: docker.io/library/busybox:latest */
+	"  image_id TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE,"
+	"  tagged_ns INTEGER NOT NULL"
+	") STRICT;"
+	"CREATE INDEX image_tags_by_image ON image_tags (image_id);"
+	"CREATE TABLE image_digests ("
+	"  ref TEXT NOT NULL," /* canonical: docker.io/library/busybox@sha256:... */
+	"  image_id TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE,"
+	"  PRIMARY KEY (ref, image_id)"
+	") STRICT;"
+	"CREATE INDEX image_digests_by_image ON image_digests (image_id);"
+	"CREATE TABLE layers ("
+	"  diff_id TEXT PRIMARY KEY,"
+	"  size_bytes INTEGER NOT NULL," /* sum of the file sizes */
+	"  data_bytes INTEGER NOT NULL"	 /* on disk */
+	") STRICT;"
+	"CREATE TABLE image_layers ("
+	"  image_id TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE,"
+	"  position INTEGER NOT NULL," /* 0 is the lowest */
+	"  diff_id TEXT NOT NULL REFERENCES layers (diff_id),"
+	"  blob_digest TEXT NOT NULL,"
+	"  media_type TEXT NOT NULL,"
+	"  blob_bytes INTEGER NOT NULL,"
+	"  PRIMARY KEY (image_id, position)"
+	") STRICT;"
+	"CREATE INDEX image_layers_by_diff ON image_layers (diff_id);"
+	"CREATE INDEX image_layers_by_blob ON image_layers (blob_digest);";
+
+const char *const store_migrations[] = {
+	migration_images,
+};
+const size_t store_migrations_n = ARRAY_SIZE(store_migrations);

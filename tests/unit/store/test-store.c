@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test-store.c - what managers may rely on: migrations, values, transactions, the lock */
+#include "store/store.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sqlite3.h>
+
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "base/str.h"
+#include "store/migrations.h"
+#include "test.h"
+
+struct fixture {
+	char dir[64];
+	char path[96];
+	struct store *store;
+};
+
+static void fixture_done(struct fixture *f)
+{
+	store_close(f->store);
+	(void)fs_remove_tree(f->dir);
+}
+
+static int fixture_open(struct fixture *f)
+{
+	(void)snprintf(f->dir, sizeof(f->dir), "/tmp/test-store-XXXXXX");
+	if (!mkdtemp(f->dir))
+		return -errno;
+	(void)snprintf(f->path, sizeof(f->path), "%s/arca.db", f->dir);
+	return store_open(f->path, &f->store, NULL);
+}
+
+#define FIXTURE _cleanup_(fixture_done) struct fixture f = {}
+
+static int count_row(void *user, struct store_row *row)
+{
+	*(int64_t *)user = store_row_int(row, 0);
+	return 0;
+}
+
+static int64_t count(struct store *store, const char *sql)
+{
+	int64_t n = -1;
+
+	return store_exec(store, sql, count_row, &n, "") < 0 ? -1 : n;
+}
+
+TEST(opens_twice_and_keeps_rows)
+{
+	FIXTURE;
+
+	ASSERT_OK(fixture_open(&f));
+	ASSERT_OK(store_exec(f.store, "CREATE TABLE t (k TEXT PRIMARY KEY, v)", NULL, NULL, ""));
+	ASSERT_OK(store_exec(f.store, "INSERT INTO t VALUES (?, ?)", NULL, NULL, "si", "a",
+			     (int64_t)INT64_MIN));
+	store_close(f.store);
+	f.store = NULL;
+	ASSERT_OK(store_open(f.path, &f.store, NULL));
+	ASSERT_EQ(count(f.store, "SELECT v FROM t"), INT64_MIN);
+	ASSERT_EQ(count(f.store, "PRAGMA user_version"), store_migrations_n);
+	ASSERT_EQ(count(f.store, "PRAGMA foreign_keys"), 1);
+}
+
+TEST(refuses_a_newer_database_and_a_foreign_file)
+{
+	struct err err = {};
+	struct store *store = NULL;
+	FIXTURE;
+
+	ASSERT_OK(fixture_open(&f));
+	ASSERT_OK(store_exec(f.store, "PRAGMA user_version = 9999", NULL, NULL, ""));
+	store_close(f.store);
+	f.store = NULL;
+	ASSERT_ERROR(store_open(f.path, &store, &err), EPROTONOSUPPORT);
+	ASSERT(strstr(err.msg, "newer arcad"));
+	ASSERT(!store);
+
+	unlink(f.path);
+	ASSERT_OK(
+		fs_write_file(f.path, "this is no database, but long enough to look at", 47, 0600));
+	ASSERT(store_open(f.path, &store, &err) < 0);
+	ASSERT(!store);
+	ASSERT(store_open("/nonexistent/x.db", &store, &err) < 0);
+}
+
+struct values {
+	bool null_text;
+	char blob[8];
+	size_t blob_len, empty_len;
+};
+
+static int values_row(void *user, struct store_row *row)
+{
+	struct values *v = user;
+	const void *blob = store_row_blob(row, 1, &v->blob_len);
+
+	v->null_text = store_row_text(row, 0) == NULL;
+	if (blob && v->blob_len <= sizeof(v->blob))
+		memcpy(v->blob, blob, v->blob_len);
+	(void)store_row_blob(row, 2, &v->empty_len);
+	return 0;
+}
+
+TEST(values_come_back_as_they_went)
+{
+	struct values v = {.empty_len = 7};
+	FIXTURE;
+
+	ASSERT_OK(fixture_open(&f));
+	ASSERT_OK(store_exec(f.store, "CREATE TABLE t (a TEXT, b BLOB, c BLOB NOT NULL, d)", NULL,
+			     NULL, ""));
+	ASSERT_OK(store_exec(f.store, "INSERT INTO t VALUES (?, ?, ?, ?)", NULL, NULL, "sbbn", NULL,
+			     "a\0b", (size_t)3, NULL, (size_t)0));
+	ASSERT_OK(store_exec(f.store, "SELECT a, b, c FROM t WHERE d IS NULL", values_row, &v, ""));
+	ASSERT(v.null_text);
+	ASSERT_EQ(v.blob_len, 3);
+	ASSERT(memcmp(v.blob, "a\0b", 3) == 0);
+	ASSERT_EQ(v.empty_len, 0);
+}
+
+TEST(rollback_takes_everything_back)
+{
+	FIXTURE;
+
+	ASSERT_OK(fixture_open(&f));
+	ASSERT_OK(store_exec(f.store, "CREATE TABLE t (k TEXT PRIMARY KEY)", NULL, NULL, ""));
+	ASSERT_OK(store_begin(f.store));
+	ASSERT_OK(store_exec(f.store, "INSERT INTO t VALUES (?)", NULL, NULL, "s", "x"));
+	ASSERT_EQ(store_changes(f.store), 1);
+	ASSERT_ERROR(store_exec(f.store, "INSERT INTO t VALUES (?)", NULL, NULL, "s", "x"), EEXIST);
+	store_rollback(f.store);
+	ASSERT_EQ(count(f.store, "SELECT count(*) FROM t"), 0);
+
+	ASSERT_OK(store_begin(f.store));
+	ASSERT_OK(store_exec(f.store, "INSERT INTO t VALUES (?), (?)", NULL, NULL, "ss", "x", "y"));
+	ASSERT_OK(store_exec(f.store, "DELETE FROM t", NULL, NULL, ""));
+	ASSERT_EQ(count(f.store, "SELECT count(*) FROM t"), 0);
+	ASSERT_EQ(store_changes(f.store), 2);
+	ASSERT_OK(store_commit(f.store));
+	ASSERT_OK(store_sync(f.store));
+}
+
+TEST(broken_rules_are_told_apart)
+{
+	FIXTURE;
+
+	ASSERT_OK(fixture_open(&f));
+	ASSERT_ERROR(
+		store_exec(f.store,
+			   "INSERT INTO image_tags (ref, image_id, tagged_ns) VALUES ('a', 'b', 0)",
+			   NULL, NULL, ""),
+		EINVAL); /* no such image */
+	ASSERT(store_exec(f.store, "SELECT nothing FROM nowhere", NULL, NULL, "") < 0);
+}
+
+static int stop_row(void *user, struct store_row *row UNUSED)
+{
+	++*(int *)user;
+	return -ECANCELED;
+}
+
+/* the same text, inside its own callback */
+static int nested_row(void *user, struct store_row *row UNUSED)
+{
+	struct store *store = user;
+	int seen = 0;
+
+	return store_exec(store, "SELECT k FROM t", stop_row, &seen, "") == -ECANCELED && seen == 1
+		       ? 0
+		       : -EIO;
+}
+
+TEST(callbacks_stop_and_nest)
+{
+	int seen = 0;
+	FIXTURE;
+
+	ASSERT_OK(fixture_open(&f));
+	ASSERT_OK(store_exec(f.store, "CREATE TABLE t (k TEXT PRIMARY KEY)", NULL, NULL, ""));
+	ASSERT_OK(store_exec(f.store, "INSERT INTO t VALUES ('a'), ('b')", NULL, NULL, ""));
+	ASSERT_ERROR(store_exec(f.store, "SELECT k FROM t", stop_row, &seen, ""), ECANCELED);
+	ASSERT_EQ(seen, 1);
+	ASSERT_OK(store_exec(f.store, "SELECT k FROM t", nested_row, f.store, ""));
+	/* more texts than the cache holds */
+	for (int i = 0; i < 500; i++) {
+		char sql[64];
+
+		(void)snprintf(sql, sizeof(sql), "SELECT count(*) + %d FROM t", i);
+		ASSERT_EQ(count(f.store, sql), 2 + i);
+	}
+}
+
+static void *adder(void *user)
+{
+	struct store *store = user;
+
+	for (int i = 0; i < 200; i++) {
+		int64_t v = -1;
+
+		if (store_begin(store) < 0)
+			return "begin";
+		if (store_exec(store, "SELECT v FROM t", count_row, &v, "") < 0 ||
+		    store_exec(store, "UPDATE t SET v = ?", NULL, NULL, "i", v + 1) < 0) {
+			store_rollback(store);
+			return "update";
+		}
+		if (store_commit(store) < 0)
+			return "commit";
+	}
+	return NULL;
+}
+
+TEST(transactions_exclude_other_threads)
+{
+	pthread_t threads[4];
+	FIXTURE;
+
+	ASSERT_OK(fixture_open(&f));
+	ASSERT_OK(store_exec(f.store, "CREATE TABLE t (v INTEGER)", NULL, NULL, ""));
+	ASSERT_OK(store_exec(f.store, "INSERT INTO t VALUES (0)", NULL, NULL, ""));
+	for (size_t i = 0; i < 4; i++)
+		ASSERT_OK(pthread_create(&threads[i], NULL, adder, f.store));
+	for (size_t i = 0; i < 4; i++) {
+		void *failed = NULL;
+
+		ASSERT_OK(pthread_join(threads[i], &failed));
+		ASSERT(!failed);
+	}
+	ASSERT_EQ(count(f.store, "SELECT v FROM t"), 800);
+}
+
+TEST_MAIN()
