@@ -1,0 +1,81 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# make.sh - make the images that tests and benchmarks use, from Debian packages; prints each archive's path
+#
+#   make.sh NAME...      busybox | debian | layers120 | files50k
+# Kept in $ARCA_TEST_CACHE (default ~/.cache/arca-tests), outside the tree; made once. Needs root for debian.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+cache=${ARCA_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/arca-tests}
+mkdir -p "$cache"
+
+note() { echo "tests/images: $*" >&2; }
+pack() { "$here/pack.sh" "$@"; }
+tar_dir() { # $1 = directory, $2 = tar: owners root, names sorted
+	tar -C "$1" --sort=name --owner=0 --group=0 --numeric-owner --mtime=@1704067200 -cf "$2" .
+}
+
+busybox_root() { # $1 = directory
+	local d=$1 deb
+	mkdir -p "$d"/{bin,etc,root,home,var/lib,usr/bin,usr/sbin} "$work/deb"
+	(cd "$work/deb" && apt-get -q -o APT::Sandbox::User=root download busybox-static >/dev/null)
+	deb=$(ls "$work"/deb/busybox-static_*.deb); dpkg-deb -x "$deb" "$work/deb/x"
+	cp "$(find "$work/deb/x" -path '*bin/busybox' -type f)" "$d/bin/busybox"
+	"$d/bin/busybox" --list >"$work/applets"
+	for a in $(cat "$work/applets"); do [ "$a" = busybox ] || ln -s busybox "$d/bin/$a"; done
+	printf 'root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1:daemon:/usr/sbin:/bin/false\nnobody:x:65534:65534:nobody:/home:/bin/false\n' >"$d/etc/passwd"
+	printf 'root:x:0:\ndaemon:x:1:\nnogroup:x:65534:\n' >"$d/etc/group"
+	mkdir -m 1777 "$d/tmp"; mkdir -m 700 -p "$d/root"
+}
+make_busybox() {
+	busybox_root "$work/root"; tar_dir "$work/root" "$work/layer.tar"
+	pack "$1" busybox:latest '{"Cmd":["sh"],"Env":["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]}' "$work/layer.tar"
+}
+make_debian() { # a Debian root of about 235 MB with network tools and a program compiled here
+	local suite mirror
+	. /etc/os-release; suite=$VERSION_CODENAME
+	mirror=$(apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(REPO_URI)' | awk -v s="$suite" '$1==s && $2=="main" {print $3; exit}')
+	note "debian: mmdebstrap $suite (a minute or two)"
+	mmdebstrap --quiet --mode=root --variant=minbase --aptopt='APT::Sandbox::User "root"' \
+		--include=perl,curl,ca-certificates,dnsutils,iperf3,procps,iproute2,iputils-ping,attr,libcap2-bin,python3-minimal,file,less,strace,gdb-minimal \
+		"$suite" "$work/base.tar" "deb $mirror $suite main"
+	mkdir -p "$work/extra/usr/local/bin"
+	printf '#include <stdio.h>\nint main(void) { puts("compiled program runs"); return 42; }\n' >"$work/hello.c"
+	cc -O1 -o "$work/extra/usr/local/bin/hello" "$work/hello.c"
+	tar_dir "$work/extra" "$work/extra.tar"
+	pack "$1" debian:test '{"Cmd":["bash"],"Env":["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]}' "$work/base.tar" "$work/extra.tar"
+}
+make_layers120() { # every layer adds, replaces and removes; the last states what must be left
+	local layers=() i d
+	busybox_root "$work/root"; tar_dir "$work/root" "$work/l0.tar"; layers=("$work/l0.tar")
+	for i in $(seq 1 119); do
+		d=$work/l$i; mkdir -p "$d/data/dir$((i % 10))" "$d/keep"
+		echo "$i" >"$d/data/latest"; echo "$i" >"$d/keep/$i"; echo "$i" >"$d/data/dir$((i % 10))/f$i"
+		[ $((i % 3)) != 0 ] || [ "$i" -lt 4 ] || : >"$d/keep/.wh.$((i - 3))"            # a file of an older layer goes
+		[ $((i % 20)) != 0 ] || : >"$d/data/dir$((i % 10))/.wh..wh..opq"                 # a directory starts afresh
+		[ "$i" != 50 ] || : >"$d/.wh.home"                                              # a directory goes
+		tar_dir "$d" "$d.tar"; layers+=("$d.tar")
+	done
+	pack "$1" layers120:latest '{"Cmd":["sh"]}' "${layers[@]}"
+}
+make_files50k() { # 50,000 files of 2,000 bytes in 500 directories
+	busybox_root "$work/root"
+	awk -v root="$work/root/files" 'BEGIN { for (d = 0; d < 500; d++) print root "/" d }' | xargs mkdir -p
+	awk -v root="$work/root/files" 'BEGIN { for (i = 0; i < 50000; i++) { f = root "/" int(i / 100) "/f" i; s = sprintf("%08d ", i);
+		line = ""; for (j = 0; j < 222; j++) line = line s; printf "%s\n", substr(line, 1, 1999) > f; close(f) } }'
+	tar_dir "$work/root" "$work/layer.tar"
+	pack "$1" files50k:latest '{"Cmd":["sh"]}' "$work/layer.tar"
+}
+
+for name in "$@"; do
+	out=$cache/$name-1.tar # the number changes with the recipe
+	exec 9>"$cache/$name.lock"; flock 9
+	if [ ! -s "$out" ]; then
+		note "making $name"
+		work=$(mktemp -d "$cache/work.XXXXXX"); trap 'rm -rf "$work"' EXIT
+		"make_$name" "$out"
+		rm -rf "$work"; trap - EXIT
+	fi
+	exec 9>&-
+	echo "$out"
+done
