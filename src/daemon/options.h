@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* options.h - the command line and daemon.json, in dockerd's names and meanings */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "vm/vm.h"
+
+#define OPTIONS_LIST_MAX 64
+
+/* A list of strings; NULL-terminated because max is never reached. */
+struct option_list {
+	char *items[OPTIONS_LIST_MAX + 1]; /* owned */
+	size_t n;
+};
+
+struct options {
+	struct option_list hosts, labels, log_opts, registry_mirrors, insecure_registries;
+	char *data_root, *exec_root, *config_file, *pidfile, *group, *log_driver; /* owned */
+	char *tls_cacert, *tls_cert, *tls_key;					  /* owned */
+	char *qemu, *kernel, *initrd; /* owned; NULL: found */
+	enum log_level log_level;
+	bool debug, tls, tls_verify;
+	bool show_version, show_help, validate;
+	bool config_file_named; /* --config-file was given: it must exist */
+	enum vm_accel accel;
+	unsigned int vm_memory_mib, vm_cpus;
+	unsigned int shutdown_timeout_s;
+};
+
+int options_parse(struct options *opts, int argc, char **argv, struct err *err);
+void options_done(struct options *opts);
+void options_print_help(void);

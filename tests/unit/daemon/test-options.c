@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/options.h"
+
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "test.h"
+
+TEST_MAIN()
+
+#define PARSE(opts, err, ...)                                                                      \
+	({                                                                                         \
+		char *argv[] = {(char *)"arcad", __VA_ARGS__, NULL};                               \
+		options_parse(opts, (int)(sizeof(argv) / sizeof(argv[0])) - 1, argv, err);         \
+	})
+
+/* Goal: dockerd's spellings all arrive. */
+TEST(options_take_dockerds_flags)
+{
+	_cleanup_(options_done) struct options opts = {0};
+	struct err err = {0};
+
+	ASSERT_OK(PARSE(&opts, &err, (char *)"-H", (char *)"unix:///tmp/a", (char *)"-Hfd://",
+			(char *)"--host=tcp://127.0.0.1:1", (char *)"-D", (char *)"--data-root",
+			(char *)"/d", (char *)"--vm-memory=1g", (char *)"--accel", (char *)"tcg",
+			(char *)"--validate", (char *)"--version"));
+	ASSERT_EQ(opts.hosts.n, 3);
+	ASSERT_STREQ(opts.hosts.items[0], "unix:///tmp/a");
+	ASSERT_STREQ(opts.hosts.items[1], "fd://");
+	ASSERT_STREQ(opts.data_root, "/d");
+	ASSERT_EQ(opts.vm_memory_mib, 1024);
+	ASSERT_EQ(opts.accel, VM_ACCEL_TCG);
+	ASSERT(opts.debug && opts.validate);
+}
+
+/* Goal: what cannot be meant is refused by name. */
+TEST(options_refuse_what_they_do_not_know)
+{
+	static char *const bad[] = {(char *)"--nosuch",		(char *)"stray",
+				    (char *)"--accel=xen",	(char *)"--vm-memory=3",
+				    (char *)"--log-level=loud", (char *)"--data-root"};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		_cleanup_(options_done) struct options opts = {0};
+		struct err err = {0};
+
+		ASSERT(PARSE(&opts, &err, bad[i]) < 0);
+		ASSERT_EQ(err.kind, ERR_INVALID);
+		ASSERT(err.msg[0]);
+	}
+}
+
+static int parse_file(struct options *opts, const char *json, struct err *err)
+{
+	char path[] = "/tmp/arca-options-XXXXXX";
+	int fd = mkstemp(path), r;
+
+	if (fd < 0 || fs_write_all(fd, json, strlen(json)) < 0)
+		abort();
+	(void)close(fd);
+	r = PARSE(opts, err, (char *)"--config-file", path, (char *)"-l", (char *)"error");
+	(void)unlink(path);
+	return r;
+}
+
+/* Goal: daemon.json fills what flags left open, and mistakes in it are named. */
+TEST(options_read_daemon_json)
+{
+	static const char *const bad[] = {"{\"data-rot\":\"/x\"}",
+					  "[]",
+					  "{",
+					  "{\"debug\":\"yes\"}",
+					  "{\"hosts\":[1]}",
+					  "{\"log-level\":\"info\"}",
+					  "{\"debug\":true,\"debug\":false}"};
+	_cleanup_(options_done) struct options opts = {0};
+	struct err err = {0};
+
+	ASSERT_OK(
+		parse_file(&opts,
+			   "{\"data-root\":\"/x\",\"hosts\":[\"unix:///s\"],\"live-restore\":true,"
+			   "\"log-opts\":{\"max-size\":\"1m\"},\"shutdown-timeout\":3}",
+			   &err));
+	ASSERT_STREQ(opts.data_root, "/x");
+	ASSERT_STREQ(opts.hosts.items[0], "unix:///s");
+	ASSERT_STREQ(opts.log_opts.items[0], "max-size=1m");
+	ASSERT_EQ(opts.shutdown_timeout_s, 3);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		_cleanup_(options_done) struct options o = {0};
+
+		ASSERT(parse_file(&o, bad[i], &err) < 0);
+	}
+}
