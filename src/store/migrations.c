@@ -62,7 +62,27 @@ static const char migration_images[] =
 	"CREATE INDEX image_layers_by_diff ON image_layers (diff_id);"
 	"CREATE INDEX image_layers_by_blob ON image_layers (blob_digest);";
 
+/* Exec instances (core/exec_rows.c), kept so that they survive the daemon, and the last events
+ * (core/events_rows.c; trimmed to EVENTS_KEPT_MAX). */
+static const char migration_execs_events[] =
+	"CREATE TABLE execs ("
+	"  id TEXT PRIMARY KEY,"
+	"  container_id TEXT NOT NULL,"
+	"  config TEXT NOT NULL,"   /* JSON: the create body */
+	"  state INTEGER NOT NULL," /* enum exec_state */
+	"  exit_code INTEGER NOT NULL,"
+	"  pid INTEGER NOT NULL,"
+	"  ended_ns INTEGER NOT NULL"
+	") STRICT;"
+	"CREATE INDEX execs_by_container ON execs (container_id);"
+	"CREATE TABLE events ("
+	"  id INTEGER PRIMARY KEY,"
+	"  time_ns INTEGER NOT NULL,"
+	"  body TEXT NOT NULL" /* JSON: the API object */
+	") STRICT;";
+
 const char *const store_migrations[] = {
 	migration_images,
+	migration_execs_events,
 };
 const size_t store_migrations_n = ARRAY_SIZE(store_migrations);
