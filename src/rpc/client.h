@@ -19,8 +19,9 @@ struct rpc_client;
 struct rpc_stream;
 
 #define RPC_TOKEN_LEN 32
-#define RPC_MESSAGE_MAX (4 * 1024 * 1024) /* one gRPC message, bytes; larger ends the connection   \
-					   */
+#define RPC_MESSAGE_MAX                                                                            \
+	(4 * 1024 * 1024) /* one gRPC message, bytes; larger ends the connection                   \
+			   */
 
 /* gRPC status codes that we use (grpc/doc/statuscodes.md) */
 enum rpc_status {

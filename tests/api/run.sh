@@ -1,0 +1,121 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# docker run and its options: what the process sees inside its VM
+. "$(dirname "$0")/../lib.sh"
+drun() { docker run --rm --network none "$@"; }
+
+t_first_of_all_load() { image busybox; has "$(docker images)" busybox; }
+t_run_prints_and_exits() {
+	eq "$(drun busybox echo hello world)" "hello world"
+	local rc=0; drun busybox sh -c 'exit 42' || rc=$?; eq "$rc" 42
+	rc=0; drun busybox sh -c 'kill -9 $$' || rc=$?; eq "$rc" 137
+	rc=0; drun busybox true || rc=$?; eq "$rc" 0
+}
+t_stdout_and_stderr_are_apart() {
+	drun busybox sh -c 'echo out; echo err >&2' >"$ROOT/o" 2>"$ROOT/e"
+	eq "$(cat "$ROOT/o")" out; eq "$(cat "$ROOT/e")" err
+}
+t_stdin_reaches_the_process() {
+	eq "$(echo from stdin | drun -i busybox cat)" "from stdin"
+	eq "$(printf 'a\nb\nc\n' | drun -i busybox wc -l)" 3
+}
+t_tty_is_a_terminal() {
+	local out; out=$(script -qec "timeout 60 $DOCKER -H unix://$SOCK run --rm -t --network none busybox sh -c 'tty; stty size; echo \$TERM'" /dev/null </dev/null)
+	has "$out" "/dev/pts/0"; has "$out" xterm
+}
+t_missing_program_is_127() {
+	local out rc=0; out=$(drun busybox nosuch 2>&1) || rc=$?
+	eq "$rc" 127; has "$out" 'exec: "nosuch": executable file not found in $PATH'
+	rc=0; out=$(drun busybox /etc/passwd 2>&1) || rc=$?; eq "$rc" 126; has "$out" "permission denied"
+	rc=0; out=$(drun busybox /nosuch/x 2>&1) || rc=$?; eq "$rc" 127; has "$out" "no such file or directory"
+}
+t_env_workdir_user_entrypoint() {
+	has "$(drun -e A=1 -e B= busybox env)" "A=1"
+	eq "$(drun -w /made/here busybox pwd)" /made/here
+	eq "$(drun -u 1000:1001 busybox sh -c 'id -u; id -g' | xargs)" "1000 1001"
+	eq "$(drun -u nobody busybox id -un)" nobody
+	has "$(fails drun -u nosuch busybox true)" "unable to find user nosuch: no matching entries in passwd file"
+	eq "$(drun --entrypoint echo busybox a b)" "a b"
+	eq "$(drun --group-add 77 busybox id -G)" "0 77"
+}
+t_hostname_and_files() {
+	eq "$(drun --hostname box busybox hostname)" box
+	has "$(drun --hostname box busybox cat /etc/hosts)" "box"
+	has "$(drun --add-host a.example:10.1.2.3 busybox cat /etc/hosts)" "10.1.2.3"
+	local id; id=$(docker create --network none busybox hostname); eq "$(docker start -a "$id")" "${id:0:12}"; docker rm "$id" >/dev/null
+}
+t_each_container_is_a_machine_of_its_own() {
+	local a b
+	a=$(drun busybox sh -c 'head -c 16 /dev/urandom | hexdump -e "16/1 \"%02x\""; cat /proc/sys/kernel/random/boot_id')
+	b=$(drun busybox sh -c 'head -c 16 /dev/urandom | hexdump -e "16/1 \"%02x\""; cat /proc/sys/kernel/random/boot_id')
+	[ "$a" != "$b" ]; lacks "$a" "$(tail -c 37 <<<"$b")"
+	local t; t=$(drun busybox date +%s); [ $((t - $(date +%s))) -ge -5 ] && [ $((t - $(date +%s))) -le 5 ]
+}
+t_readonly_tmpfs_shm() {
+	has "$(fails drun --read-only busybox touch /x)" "Read-only file system"
+	eq "$(drun --read-only --tmpfs /t:size=1m busybox sh -c 'touch /t/x && echo ok')" ok
+	has "$(drun --tmpfs /t:size=2m,mode=1770 busybox sh -c 'df -k /t; stat -c %a /t')" 2048
+	has "$(drun --shm-size 32m busybox df -k /dev/shm)" 32768
+	has "$(drun busybox df -k /dev/shm)" 65536
+}
+t_limits_hold() {
+	has "$(drun -m 64m busybox cat /sys/fs/cgroup/memory.max)" 67108864
+	eq "$(drun --pids-limit 20 busybox cat /sys/fs/cgroup/pids.max)" 20
+	eq "$(drun --cpus 0.5 busybox cat /sys/fs/cgroup/cpu.max)" "50000 100000"
+	eq "$(drun --ulimit nofile=100:200 busybox sh -c 'ulimit -n; ulimit -Hn' | xargs)" "100 200"
+	eq "$(drun --sysctl kernel.msgmax=9000 busybox cat /proc/sys/kernel/msgmax)" 9000
+	eq "$(drun --cpus 2 busybox nproc)" 2
+	local rc=0; drun -m 32m busybox sh -c 'dd if=/dev/zero of=/dev/null bs=200M count=1' >/dev/null 2>&1 || rc=$?; eq "$rc" 137
+	[ "$(drun -m 900m busybox awk '/MemTotal/ {print int($2/1024)}' /proc/meminfo)" -gt 850 ]
+}
+t_capabilities_are_dockers() {
+	eq "$(drun busybox awk '/CapEff/ {print $2}' /proc/self/status)" 00000000a80425fb
+	eq "$(drun -u 1000 busybox awk '/CapEff|CapInh|CapAmb/ {print $2}' /proc/self/status | sort -u)" 0000000000000000
+	eq "$(drun --cap-drop ALL busybox awk '/CapBnd/ {print $2}' /proc/self/status)" 0000000000000000
+	eq "$(drun --cap-drop ALL --cap-add NET_RAW busybox awk '/CapEff/ {print $2}' /proc/self/status)" 0000000000002000
+	has "$(drun --privileged busybox awk '/CapEff/ {print $2}' /proc/self/status)" 1ffffffffff
+	has "$(fails drun --cap-add NOSUCH busybox true)" 'invalid capability: "CAP_NOSUCH"'
+}
+t_isolation_inside_the_guest() {
+	eq "$(drun busybox sh -c 'echo $$')" 1
+	eq "$(drun busybox awk '/^Seccomp:/ {print $2}' /proc/self/status)" 2
+	eq "$(drun --privileged busybox awk '/^Seccomp:/ {print $2}' /proc/self/status)" 0
+	eq "$(drun --security-opt seccomp=unconfined busybox awk '/^Seccomp:/ {print $2}' /proc/self/status)" 0
+	eq "$(drun --security-opt no-new-privileges busybox awk '/NoNewPrivs/ {print $2}' /proc/self/status)" 1
+	fails drun busybox sh -c 'echo 1 >/proc/sys/kernel/msgmax' >/dev/null
+	eq "$(drun busybox sh -c 'cat /proc/kcore | wc -c')" 0
+	fails drun busybox mount -t tmpfs none /mnt >/dev/null
+	fails drun busybox unshare -n true >/dev/null
+	eq "$(drun busybox ls /sys/class/net)" lo
+	lacks "$(drun busybox ps)" arca-agent
+	drun --privileged busybox sh -c 'mkdir -p /mnt && mount -t tmpfs none /mnt'
+}
+t_init_reaps() {
+	eq "$(drun --init busybox sh -c 'echo $$' | grep -c '^1$')" 0
+	local rc=0; drun --init busybox sh -c 'exit 7' || rc=$?; eq "$rc" 7
+}
+t_detached_named_and_listed() {
+	local id; id=$(docker run -d --network none --name sleeper -l a=b busybox sleep 300)
+	eq "${#id}" 64
+	has "$(docker ps)" sleeper; has "$(docker ps --filter label=a=b -q)" "${id:0:12}"
+	has "$(fails docker run -d --network none --name sleeper busybox true)" 'Conflict. The container name "/sleeper" is already in use by container'
+	eq "$(docker inspect -f '{{.State.Status}} {{.State.Running}}' sleeper)" "running true"
+	docker rm -f sleeper >/dev/null
+	fails docker inspect sleeper >/dev/null
+}
+t_a_gigabyte_passes_through_cat() {
+	local pid rss0 rss1; pid=$(arcad_pid)
+	rss0=$(awk '/VmRSS/ {print $2}' "/proc/$pid/status")
+	head -c 1000000000 /dev/zero | tr '\0' 'x' | DOCKER_TIMEOUT=600 docker run --rm -i --network none --log-driver none busybox cat | sha256sum >"$ROOT/sum"
+	eq "$(cut -d' ' -f1 "$ROOT/sum")" "$(head -c 1000000000 /dev/zero | tr '\0' 'x' | sha256sum | cut -d' ' -f1)"
+	rss1=$(awk '/VmRSS/ {print $2}' "/proc/$pid/status")
+	[ $((rss1 - rss0)) -lt 16384 ] || { echo "the daemon grew by $((rss1 - rss0)) KiB"; false; }
+}
+t_a_stalled_reader_stalls_only_its_writer() {
+	docker run -d --network none --name talker busybox sh -c 'while :; do head -c 100000 /dev/zero; done' >/dev/null
+	docker attach --no-stdin talker 2>/dev/null | (sleep 3; head -c 1 >/dev/null; eq "$(drun busybox echo fine)" fine)
+	docker rm -f talker >/dev/null
+}
+
+echo '{}' >"$ROOT/daemon.json"
+run_tests

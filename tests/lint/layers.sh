@@ -1,0 +1,21 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# The layer law: base < rpc, http, store < image, vm, net < core < api < daemon; agent sees only base and rpc.
+cd "$(dirname "$0")/../.." || exit 1
+declare -A sees=(
+	[base]="base" [rpc]="base rpc" [http]="base http" [store]="base store"
+	[image]="base store image" [vm]="base rpc vm" [net]="base rpc store net"
+	[core]="base rpc store image vm net core" [api]="base http image core vm api"
+	[daemon]="base http store image vm core api daemon" [agent]="base rpc agent" [forward]="base forward"
+)
+bad=0
+for dir in src/*/; do
+	layer=$(basename "$dir")
+	while IFS=: read -r file line include; do
+		to=$(sed 's/.*"\([a-z]*\)\/.*/\1/' <<<"$include")
+		case " ${sees[$layer]} " in *" $to "*) ;; *) echo "# $file:$line: $layer must not see $to"; bad=1 ;; esac
+	done < <(grep -rnoE '#include "[a-z]+/[^"]*"' "$dir" --include='*.[ch]')
+	if grep -rnE '#include "[^/"]*"' "$dir" --include='*.[ch]' | grep -v '\.pb-c\.h'; then bad=1; echo "# includes name their folder"; fi
+done
+[ $bad = 0 ] && echo "ok 1 - includes obey the layer law" || echo "not ok 1 - includes obey the layer law"
+echo 1..1

@@ -1,0 +1,61 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# run.sh - run the tests; every part speaks TAP, and the last line counts what it said
+#
+#   tests/run.sh BUILD [lint|unit|fuzz|integration]...     all of them by default
+# FUZZ_SECONDS (default 10) bounds each fuzzer.
+set -uo pipefail
+here=$(cd "$(dirname "$0")/.." && pwd); cd "$here" || exit 1
+build=$1; shift
+parts=${*:-lint unit fuzz integration}
+results=$(mktemp); trap 'rm -f "$results"' EXIT
+mkdir -p "$build"
+
+# tap NAME CMD...: runs a TAP producer; a bad exit without a "not ok" counts as a failure of its own
+tap() {
+	local name=$1 log=$build/test-$1.log rc start=$SECONDS; shift
+	mkdir -p "$(dirname "$log")"
+	timeout -k 10 "${TEST_TIMEOUT:-900}" "$@" >"$log" 2>&1 </dev/null; rc=$?
+	grep -E '^(not )?ok ' "$log" >>"$results"
+	if grep -q '^not ok ' "$log" || { [ $rc != 0 ] && echo "not ok - $name ended with $rc" >>"$results"; }; then
+		echo "FAIL $name ($((SECONDS - start)) s)"
+		grep -B 25 '^not ok ' "$log" | grep -E '^(#|not ok)' | tail -60
+		grep -q '^not ok ' "$log" || tail -25 "$log"
+	else
+		echo "ok   $name: $(grep -c '^ok ' "$log") tests ($((SECONDS - start)) s)"
+	fi
+}
+compile() { # DIR meson-options...: one TAP line for the build itself
+	local dir=$1; shift
+	{ [ -f "$dir/build.ninja" ] || CC=${CC_FOR:-cc} meson setup "$dir" "$@" >"$build/setup.log" 2>&1 || { cat "$build/setup.log"; false; }; } &&
+		ninja -C "$dir" --quiet >"$build/compile.log" 2>&1 && echo "ok - $dir compiles" >>"$results" && return
+	tail -30 "$build/compile.log"; echo "not ok - $dir compiles" | tee -a "$results"; return 1
+}
+
+part_lint() { for f in tests/lint/*.sh; do tap "lint/$(basename "$f" .sh)" "$f"; done; }
+part_unit() {
+	compile "$build-asan" -Db_sanitize=address,undefined -Db_lundef=false -Dtests=true -Dwerror=true || return
+	meson introspect "$build-asan" --tests | jq -r '.[] | select(.suite | any(endswith("vm")) | not) | [.name, (.cmd | join(" "))] | @tsv' >"$build/units"
+	while IFS=$'\t' read -r name cmd; do
+		# shellcheck disable=SC2086 # words of a command line
+		ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 tap "unit/$name" $cmd
+	done <"$build/units"
+}
+part_fuzz() {
+	CC_FOR=clang compile "$build-fuzz" -Dfuzz=true -Dtests=true || return
+	for f in "$build"-fuzz/tests/fuzz/fuzz-*; do
+		[ -x "$f" ] && [ -f "$f" ] || continue
+		tap "fuzz/$(basename "$f")" tests/fuzz/run.sh "$f" "${FUZZ_SECONDS:-10}"
+	done
+}
+part_integration() {
+	for f in tests/api/*.sh tests/vm/*.sh tests/compat/*.sh tests/fault/*.sh; do
+		[ -e "$f" ] || continue
+		BUILD=$build tap "$(basename "$(dirname "$f")")/$(basename "$f" .sh)" bash "$f"
+	done
+}
+for part in $parts; do "part_$part"; done
+
+passed=$(grep -v '# SKIP' "$results" | grep -c '^ok'); failed=$(grep -c '^not ok' "$results"); skipped=$(grep -c '^ok.*# SKIP' "$results")
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
