@@ -1,0 +1,63 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# kill -9 of the daemon: VMs go on, no line is lost, exit codes are right, attach and exec work afterwards
+. "$(dirname "$0")/../lib.sh"
+d() { docker run -d --network none "$@"; }
+
+t_first_of_all_load() { image busybox; }
+t_vms_outlive_a_killed_daemon() {
+	d --name printing busybox sh -c 'i=0; while [ $i -lt 2000 ]; do i=$((i+1)); echo "line $i"; usleep 2000; done; sleep 300' >/dev/null
+	d --name idle -i busybox cat >/dev/null
+	d --name dying busybox sh -c 'sleep 2; echo last words; exit 17' >/dev/null
+	local vms; vms=$(vm_pids | sort | xargs); eq "$(wc -w <<<"$vms")" 3
+	sleep 0.7
+	arcad_kill9
+	sleep 2.5
+	eq "$(vm_pids | wc -l)" 3
+	arcad_start
+	eq "$(docker inspect -f '{{.State.Status}}' printing idle | xargs)" "running running"
+	until_true 10 eq "$(docker inspect -f '{{.State.Status}} {{.State.ExitCode}}' dying)" "exited 17"
+	eq "$(docker logs dying)" "last words"
+	until_true 30 sh -c "$DOCKER logs printing | grep -qx 'line 2000'"
+	eq "$(docker logs printing | md5sum)" "$(seq -f 'line %.0f' 2000 | md5sum)"
+	eq "$(docker exec idle echo still)" still
+	eq "$(echo typed | timeout 5 "$DOCKER" attach --sig-proxy=false idle || true)" typed
+	docker stop -t 1 printing >/dev/null; docker rm -f printing idle dying >/dev/null
+	until_true 10 eq "$(vm_pids)" ""
+}
+t_killed_again_and_again_while_it_prints() {
+	d --name p busybox sh -c 'i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo "$i aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"; echo "e$i" >&2; usleep 1000; done' >/dev/null
+	local n; for n in 1 2 3 4 5; do sleep 0.3; arcad_kill9; arcad_start; done
+	eq "$(docker wait p)" 0
+	eq "$(docker logs p 2>/dev/null | cut -d' ' -f1 | md5sum)" "$(seq 3000 | md5sum)"
+	eq "$(docker logs p 2>&1 >/dev/null | md5sum)" "$(seq -f 'e%.0f' 3000 | md5sum)"
+	docker rm p >/dev/null
+}
+t_an_exec_outlives_the_daemon() {
+	d --name e busybox sleep 300 >/dev/null
+	local x; x=$(api POST /containers/e/exec -H 'Content-Type: application/json' -d '{"Cmd":["sh","-c","sleep 2; exit 5"]}' | jq -r .Id)
+	api POST "/exec/$x/start" -H 'Content-Type: application/json' -d '{"Detach":true}' >/dev/null
+	arcad_kill9; arcad_start
+	until_true 15 sh -c "curl -s --unix-socket $SOCK http://x/exec/$x/json | jq -e '.ExitCode == 5'"
+	docker rm -f e >/dev/null
+}
+t_a_lost_vm_is_noticed_and_its_files_kept() {
+	d --name v busybox sh -c 'echo precious >/file; sync; sleep 300' >/dev/null; sleep 1
+	kill -9 "$(docker inspect -f '{{.State.Pid}}' v)"
+	eq "$(docker wait v)" 137; eq "$(docker inspect -f '{{.State.Status}}' v)" exited
+	docker rm v >/dev/null
+	docker create --name v --network none busybox sh -c 'cat /file; echo precious >/file; sync; sleep 300' >/dev/null; docker start v >/dev/null; sleep 1.5
+	arcad_kill9; kill -9 "$(vm_pids)"; arcad_start
+	eq "$(docker inspect -f '{{.State.Status}}' v)" exited; [ "$(docker inspect -f '{{.State.ExitCode}}' v)" != 0 ]
+	docker start v >/dev/null; until_true 10 has "$(docker logs v 2>&1)" precious
+	docker rm -f v >/dev/null
+}
+t_a_stopped_daemon_leaves_vms_alone() {
+	d --name s busybox sleep 300 >/dev/null
+	arcad_stop; eq "$(vm_pids | wc -l)" 1; arcad_start
+	eq "$(docker exec s echo ok)" ok; docker rm -f s >/dev/null
+	until_true 10 eq "$(vm_pids)" ""; eq "$(ls "$ROOT/exec/vm" | wc -l)" 0
+}
+
+echo '{}' >"$ROOT/daemon.json"
+run_tests
