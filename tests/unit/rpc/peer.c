@@ -168,7 +168,7 @@ const struct rpc_method peer_methods[] = {
 	{NULL},
 };
 
-static void on_reset(void *user)
+void peer_on_reset(void *user)
 {
 	struct peer *peer = user;
 
@@ -205,7 +205,7 @@ int peer_start(struct peer *peer, int *ret_client_fd)
 		return -errno;
 	peer->fd = fds[0];
 	peer->stop_fd = eventfd(0, EFD_CLOEXEC);
-	r = rpc_server_new(peer->fd, peer_methods, on_reset, peer, &peer->server);
+	r = rpc_server_new(peer->fd, peer_methods, peer_on_reset, peer, &peer->server);
 	if (r == 0)
 		r = -pthread_create(&peer->thread, NULL, peer_thread, peer);
 	*ret_client_fd = fds[1];

@@ -30,4 +30,5 @@ struct peer {
 
 int peer_start(struct peer *peer, int *ret_client_fd);
 void peer_stop(struct peer *peer);
+void peer_on_reset(void *peer);
 extern const struct rpc_method peer_methods[];
