@@ -116,6 +116,8 @@ void buf_addf(struct buf *b, const char *fmt, ...)
  */
 void buf_consume(struct buf *b, size_t n)
 {
+	if (n == 0)
+		return; /* an empty buffer may have no memory */
 	b->len -= n;
 	memmove(b->data, b->data + n, b->len);
 	b->data[b->len] = '\0';

@@ -10,7 +10,7 @@
 struct containers;
 struct rpc_client;
 struct sandbox;
-struct _Arca__V1__ProcessSpec;
+struct Arca__V1__ProcessSpec;
 
 /*
  * A running container held by its caller: the sandbox object stays valid until
@@ -33,6 +33,6 @@ void container_live_put(struct container_live *live);
  * an exec starts from. privileged: exec --privileged. Freed with
  * arca__v1__process_spec__free_unpacked(). */
 int container_process_spec(const struct container_live *live, bool privileged,
-			   struct _Arca__V1__ProcessSpec **ret, struct err *err);
+			   struct Arca__V1__ProcessSpec **ret, struct err *err);
 void container_publish(struct containers *cs, const char *id, const char *action,
 		       json_t *more_attributes /* stolen, may be NULL */);

@@ -19,8 +19,8 @@ struct loop;
 struct rpc_client;
 struct stdio;
 struct container_log;
-struct _Arca__V1__StartRequest;
-struct _Arca__V1__ExitStatus;
+struct Arca__V1__StartRequest;
+struct Arca__V1__ExitStatus;
 
 struct stdio_exit {
 	int code;
@@ -50,7 +50,7 @@ int stdio_new(struct loop *loop, const struct stdio_spec *spec, const struct std
 	      void *user, struct stdio **ret);
 /* Begin the Attach stream with a start, or resume at the offset the log has durable. */
 int stdio_start(struct stdio *io, struct rpc_client *rpc,
-		const struct _Arca__V1__StartRequest *start, struct err *err);
+		const struct Arca__V1__StartRequest *start, struct err *err);
 int stdio_resume(struct stdio *io, struct rpc_client *rpc, struct err *err);
 /* The sandbox died without an exit event: ends everything, exited(lost). Any thread. */
 void stdio_lost(struct stdio *io);
@@ -59,8 +59,11 @@ void stdio_free(struct stdio *io);
 
 /*
  * Attach one client, blocking, until the process ended and all its output was delivered, the client
- * left, or the detach keys came. fd: the hijacked connection. before_ready: called once the client
- * is registered, so that no byte is missed (start hooks on it); may be NULL. logs: first replay the
+ * left, or the detach keys came. fd: the hijacked connection, a socket. ready: called once the
+ * client is registered, so that no byte is missed; it may hijack the connection there and then and
+ * set fd
+ * (-EBADF until then; the CLI starts the container when it sees the hijack). detach_keys: NULL is
+ * Docker's default. logs: first replay the
  * log (attach?logs=1). mux: frame with Docker's 8-byte headers (not for a TTY). Returns 0 ended,
  * STDIO_E_DETACHED, or <0.
  */
@@ -69,7 +72,7 @@ struct stdio_attach {
 	bool in, out, err;
 	bool replay_log, stream;
 	bool mux;
-	const char *detach_keys; /* "ctrl-p,ctrl-q"; "" = none */
+	const char *detach_keys; /* "ctrl-p,ctrl-q"; "" = none; NULL = default */
 	struct cancel *cancel;
 	void (*ready)(void *user); /* may be NULL */
 	void *user;
@@ -77,3 +80,4 @@ struct stdio_attach {
 #define STDIO_E_DETACHED 1
 int stdio_attach(struct stdio *io, const struct stdio_attach *attach, struct err *err);
 int stdio_resize(struct stdio *io, unsigned int rows, unsigned int cols, struct err *err);
+int stdio_keys_check(const char *text, struct err *err); /* before a hijack */
