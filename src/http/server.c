@@ -160,13 +160,15 @@ static bool server_wait_idle(struct http_server *server, int timeout_ms)
 
 /**
  * http_server_stop() - Stop serving
- * @server: Server
+ * @server: Server or NULL
  *
  * Fires every request's `gone`, waits for the handlers (HTTP_STOP_TIMEOUT_MS, then cuts their
  * connections and waits a little more), and closes all connections and listening sockets.
  */
 void http_server_stop(struct http_server *server)
 {
+	if (!server || server->stopping)
+		return;
 	pthread_mutex_lock(&server->lock);
 	server->stopping = true;
 	pthread_mutex_unlock(&server->lock);

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* system.h - what /version and /info have in common */
+#pragma once
+
+struct core;
+struct utsname;
+
+const char *system_go_arch(const char *machine);
+const char *system_kernel_release(struct core *core, const struct utsname *host);
