@@ -30,9 +30,9 @@ t_tag_untag_delete() {
 	has "$(fails docker image inspect nosuch)" "No such image: nosuch"
 }
 t_an_image_in_use_is_kept() {
-	docker create --name u --network none busybox true >/dev/null
-	has "$(fails docker rmi busybox)" "container $(docker inspect -f '{{.Id}}' u | cut -c1-12) is using its referenced image"
-	docker rm u >/dev/null
+	docker create --name cu --network none busybox true >/dev/null
+	has "$(fails docker rmi busybox)" "container $(docker inspect -f '{{.Id}}' cu | cut -c1-12) is using its referenced image"
+	docker rm cu >/dev/null
 }
 t_deleting_gives_the_space_back() {
 	docker rmi busybox | grep -q '^Deleted: sha256:'

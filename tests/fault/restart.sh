@@ -16,47 +16,47 @@ t_vms_outlive_a_killed_daemon() {
 	eq "$(vm_pids | wc -l)" 3
 	arcad_start
 	eq "$(docker inspect -f '{{.State.Status}}' printing idle | xargs)" "running running"
-	until_true 10 eq "$(docker inspect -f '{{.State.Status}} {{.State.ExitCode}}' dying)" "exited 17"
+	until_true 10 eval 'eq "$(docker inspect -f "{{.State.Status}} {{.State.ExitCode}}" dying)" "exited 17"'
 	eq "$(docker logs dying)" "last words"
 	until_true 30 sh -c "$DOCKER logs printing | grep -qx 'line 2000'"
 	eq "$(docker logs printing | md5sum)" "$(seq -f 'line %.0f' 2000 | md5sum)"
 	eq "$(docker exec idle echo still)" still
 	eq "$(echo typed | timeout 5 "$DOCKER" attach --sig-proxy=false idle || true)" typed
 	docker stop -t 1 printing >/dev/null; docker rm -f printing idle dying >/dev/null
-	until_true 10 eq "$(vm_pids)" ""
+	until_true 10 no_vms
 }
 t_killed_again_and_again_while_it_prints() {
-	d --name p busybox sh -c 'i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo "$i aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"; echo "e$i" >&2; usleep 1000; done' >/dev/null
+	d --name cp busybox sh -c 'i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo "$i aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"; echo "e$i" >&2; usleep 1000; done' >/dev/null
 	local n; for n in 1 2 3 4 5; do sleep 0.3; arcad_kill9; arcad_start; done
-	eq "$(docker wait p)" 0
-	eq "$(docker logs p 2>/dev/null | cut -d' ' -f1 | md5sum)" "$(seq 3000 | md5sum)"
-	eq "$(docker logs p 2>&1 >/dev/null | md5sum)" "$(seq -f 'e%.0f' 3000 | md5sum)"
-	docker rm p >/dev/null
+	eq "$(docker wait cp)" 0
+	eq "$(docker logs cp 2>/dev/null | cut -d' ' -f1 | md5sum)" "$(seq 3000 | md5sum)"
+	eq "$(docker logs cp 2>&1 >/dev/null | md5sum)" "$(seq -f 'e%.0f' 3000 | md5sum)"
+	docker rm cp >/dev/null
 }
 t_an_exec_outlives_the_daemon() {
-	d --name e busybox sleep 300 >/dev/null
-	local x; x=$(api POST /containers/e/exec -H 'Content-Type: application/json' -d '{"Cmd":["sh","-c","sleep 2; exit 5"]}' | jq -r .Id)
+	d --name ce busybox sleep 300 >/dev/null
+	local x; x=$(api POST /containers/ce/exec -H 'Content-Type: application/json' -d '{"Cmd":["sh","-c","sleep 2; exit 5"]}' | jq -r .Id)
 	api POST "/exec/$x/start" -H 'Content-Type: application/json' -d '{"Detach":true}' >/dev/null
 	arcad_kill9; arcad_start
 	until_true 15 sh -c "curl -s --unix-socket $SOCK http://x/exec/$x/json | jq -e '.ExitCode == 5'"
-	docker rm -f e >/dev/null
+	docker rm -f ce >/dev/null
 }
 t_a_lost_vm_is_noticed_and_its_files_kept() {
-	d --name v busybox sh -c 'echo precious >/file; sync; sleep 300' >/dev/null; sleep 1
-	kill -9 "$(docker inspect -f '{{.State.Pid}}' v)"
-	eq "$(docker wait v)" 137; eq "$(docker inspect -f '{{.State.Status}}' v)" exited
-	docker rm v >/dev/null
-	docker create --name v --network none busybox sh -c 'cat /file; echo precious >/file; sync; sleep 300' >/dev/null; docker start v >/dev/null; sleep 1.5
+	d --name cv busybox sh -c 'echo precious >/file; sync; sleep 300' >/dev/null; sleep 1
+	kill -9 "$(docker inspect -f '{{.State.Pid}}' cv)"
+	eq "$(docker wait cv)" 137; eq "$(docker inspect -f '{{.State.Status}}' cv)" exited
+	docker rm cv >/dev/null
+	docker create --name cv --network none busybox sh -c 'cat /file; echo precious >/file; sync; sleep 300' >/dev/null; docker start cv >/dev/null; sleep 1.5
 	arcad_kill9; kill -9 "$(vm_pids)"; arcad_start
-	eq "$(docker inspect -f '{{.State.Status}}' v)" exited; [ "$(docker inspect -f '{{.State.ExitCode}}' v)" != 0 ]
-	docker start v >/dev/null; until_true 10 has "$(docker logs v 2>&1)" precious
-	docker rm -f v >/dev/null
+	eq "$(docker inspect -f '{{.State.Status}}' cv)" exited; [ "$(docker inspect -f '{{.State.ExitCode}}' cv)" != 0 ]
+	docker start cv >/dev/null; until_true 10 logs_have cv precious
+	docker rm -f cv >/dev/null
 }
 t_a_stopped_daemon_leaves_vms_alone() {
-	d --name s busybox sleep 300 >/dev/null
+	d --name cs busybox sleep 300 >/dev/null
 	arcad_stop; eq "$(vm_pids | wc -l)" 1; arcad_start
-	eq "$(docker exec s echo ok)" ok; docker rm -f s >/dev/null
-	until_true 10 eq "$(vm_pids)" ""; eq "$(ls "$ROOT/exec/vm" | wc -l)" 0
+	eq "$(docker exec cs echo ok)" ok; docker rm -f cs >/dev/null
+	until_true 10 no_vms; eq "$(ls "$ROOT/exec/vm" | wc -l)" 0
 }
 
 echo '{}' >"$ROOT/daemon.json"
