@@ -4,7 +4,7 @@
  *
  * On disk, below the store's root:
  *   layers/<diff id hex>/data	file contents, each file 4 KiB aligned, appended
- *   layers/<diff id hex>/tree	the sorted inode table (format in layer_tree.c)
+ *   layers/<diff id hex>/tree	the sorted inode table (format in tree_file.h)
  *   rootfs/<chain id hex>/meta.erofs, disk.vmdk
  * A layer or rootfs folder appears by rename when it is complete, never before.
  */
@@ -48,6 +48,8 @@ int layer_import(const char *store_root, const struct byte_source *source,
 bool layer_present(const char *store_root, const char *diff_id);
 int layer_info(const char *store_root, const char *diff_id, struct layer_info *ret_info);
 int layer_remove(const char *store_root, const char *diff_id);
+/* At start, before any import: removes what a crash left half-made in layers/ and rootfs/. */
+void layer_store_sweep(const char *store_root);
 
 /* chain id of diff_ids[0..n) (OCI image-spec, config.md: ChainID) */
 void rootfs_chain_id(const char *const *diff_ids, size_t n, char out[static DIGEST_BUF]);

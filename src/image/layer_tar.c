@@ -1,0 +1,512 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * layer_tar.c - tar entries become a tree and a data file (OCI image-spec, layer.md)
+ *
+ * DOC: Theory of operation
+ *
+ * libarchive undoes the tar dialects (ustar, pax, GNU, old sparse files); names are taken as bytes.
+ * What an entry means is decided here: leading slashes and "." go away, ".." is refused, ".wh."
+ * names become marks, missing parents are implied, the last entry of a name wins. Paths are looked
+ * up in the tree only, so nothing in an archive can reach a file of the host.
+ *
+ * Two habits of overlay2 are kept because images rely on them: aufs' own ".wh..wh." entries are
+ * skipped, and a character device 0,0 is a whiteout. trusted.overlay.* xattrs are dropped, for they
+ * would speak to the guest's overlay.
+ *
+ * Hostile: every byte. Limits: LAYER_ENTRIES_MAX, LAYER_PATH_MAX, LAYER_NAME_MAX, TREE_*_MAX and
+ * libarchive's own 1 MiB for one pax header.
+ */
+#include "image/layer_tar.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "image/layer.h"
+#include "image/tree_file.h"
+
+#define LAYER_WHITEOUT ".wh."
+#define LAYER_WHITEOUT_META ".wh..wh."
+#define LAYER_OPAQUE ".wh..wh..opq"
+#define LAYER_ID_MAX UINT32_MAX /* -1 means "no id" to chown */
+
+struct layer_tar {
+	struct archive *archive; /* owned */
+	struct tree *t;		 /* borrowed: the caller's */
+	struct layer_data *data; /* borrowed: the caller's */
+	struct err *err;	 /* borrowed: the caller's */
+	layer_tar_read_fn read;
+	void *user;
+	int source_error; /* negative errno of read(); its owner tells the story */
+	uint32_t entries;
+	uint64_t strings; /* bytes of names, targets, xattrs so far */
+};
+
+/* One entry, its path cleaned. */
+struct layer_entry {
+	struct archive_entry *e; /* borrowed: libarchive's */
+	const char *path;	 /* owned by the frame: cleaned, "" is the root */
+	struct tree_node *dir;
+	const char *name; /* last component, in path */
+	size_t name_len;
+};
+
+static void layer_tar_done(struct layer_tar *lt)
+{
+	(void)archive_read_free(lt->archive); /* nothing to flush on a reader */
+}
+
+static int layer_tar_invalid(struct layer_tar *lt, const char *what, const char *path)
+{
+	return err_user(lt->err, ERR_INVALID, "invalid layer: \"%.512s\": %s", path, what);
+}
+
+static la_ssize_t layer_tar_feed(struct archive *a, void *user, const void **data)
+{
+	struct layer_tar *lt = user;
+	ssize_t n = lt->read(lt->user, data);
+
+	if (n < 0) {
+		lt->source_error = (int)n;
+		archive_set_error(a, (int)-n, "cannot read the archive");
+		return ARCHIVE_FATAL;
+	}
+	return n;
+}
+
+/* What libarchive did not like. */
+static int layer_tar_defect(struct layer_tar *lt)
+{
+	const char *text = archive_error_string(lt->archive);
+
+	if (lt->source_error)
+		return lt->source_error;
+	if (archive_errno(lt->archive) == ENOMEM)
+		return err_oom(lt->err);
+	return err_user(lt->err, ERR_INVALID, "invalid tar header or truncated archive: %s",
+			text ? text : "unknown format");
+}
+
+/* "/a//./b/" -> "a/b". Refuses "..": no tar writer needs it, and whoever uses it means harm. */
+static int layer_path_clean(struct layer_tar *lt, const char *raw, char **ret_path)
+{
+	_cleanup_free_ char *path = NULL;
+	size_t out = 0;
+
+	if (strlen(raw) > LAYER_PATH_MAX)
+		return layer_tar_invalid(lt, "path is too long", raw);
+	path = malloc(strlen(raw) + 1);
+	if (!path)
+		return err_oom(lt->err);
+	for (const char *p = raw; *p;) {
+		size_t len = strcspn(p, "/");
+
+		if (len == 2 && p[0] == '.' && p[1] == '.')
+			return layer_tar_invalid(
+				lt, "is outside of the image: path contains \"..\"", raw);
+		if (len > LAYER_NAME_MAX)
+			return layer_tar_invalid(lt, "file name too long", raw);
+		if (len && !(len == 1 && p[0] == '.')) {
+			if (out)
+				path[out++] = '/';
+			memcpy(path + out, p, len);
+			out += len;
+		}
+		p += len + strspn(p + len, "/");
+	}
+	path[out] = '\0';
+	*ret_path = TAKE_PTR(path);
+	return 0;
+}
+
+static int layer_tar_resolve(struct layer_tar *lt, const char *path, bool create,
+			     struct layer_entry *le)
+{
+	int r = tree_resolve(lt->t, path, create, &le->dir, &le->name, &le->name_len);
+
+	if (r == -ENOMEM)
+		return err_oom(lt->err);
+	if (r < 0 && create)
+		return layer_tar_invalid(lt, strerror(-r), path);
+	return r;
+}
+
+/* The node @le names, as something that is in this layer: its inode is the caller's to set. */
+static struct tree_node *layer_node_replace(struct layer_tar *lt, struct layer_entry *le,
+					    bool is_dir)
+{
+	struct tree_node *node = tree_find(lt->t, le->dir, le->name, le->name_len);
+	const char *name;
+	uint16_t keep = 0;
+
+	if (node && is_dir && tree_is_dir(node)) {
+		node->flags &= (uint16_t)~TREE_IMPLIED;
+		return node;
+	}
+	if (node) {
+		if (is_dir && (node->flags & TREE_WHITEOUT))
+			keep = TREE_OPAQUE;
+		tree_remove(lt->t, node);
+	}
+	name = tree_copy(lt->t, le->name, le->name_len);
+	node = name ? tree_add(lt->t, le->dir, name, le->name_len) : NULL;
+	if (node)
+		node->flags = keep;
+	return node;
+}
+
+/* ".wh.x": x of lower layers is gone. What this layer itself has there stays. */
+static int layer_add_whiteout(struct layer_tar *lt, struct layer_entry *le)
+{
+	struct tree_node *node = tree_find(lt->t, le->dir, le->name, le->name_len);
+
+	if (node) {
+		if (tree_is_dir(node))
+			node->flags |= TREE_OPAQUE;
+		if (node->inode || (node->flags & TREE_WHITEOUT))
+			return 0;
+	}
+	node = layer_node_replace(lt, le, false);
+	if (!node)
+		return err_oom(lt->err);
+	node->flags = TREE_WHITEOUT;
+	return 0;
+}
+
+static int layer_add_mark(struct layer_tar *lt, struct layer_entry *le)
+{
+	const size_t prefix = strlen(LAYER_WHITEOUT), meta = strlen(LAYER_WHITEOUT_META);
+
+	if (le->name_len == strlen(LAYER_OPAQUE) &&
+	    memcmp(le->name, LAYER_OPAQUE, le->name_len) == 0) {
+		le->dir->flags |= TREE_OPAQUE;
+		return 0;
+	}
+	if (le->name_len >= meta && memcmp(le->name, LAYER_WHITEOUT_META, meta) == 0)
+		return 0;
+	le->name += prefix;
+	le->name_len -= prefix;
+	if (le->name_len == 0 || (le->name_len <= 2 && memcmp(le->name, "..", le->name_len) == 0))
+		return layer_tar_invalid(lt, "invalid whiteout", le->path);
+	return layer_add_whiteout(lt, le);
+}
+
+static int layer_xattr_cmp(const void *a, const void *b)
+{
+	return strcmp(((const struct tree_xattr *)a)->name, ((const struct tree_xattr *)b)->name);
+}
+
+/* Sort and, of one name, keep the last. */
+static uint32_t layer_xattrs_unique(struct tree_xattr *x, uint32_t n)
+{
+	uint32_t out = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t k = 0;
+
+		while (k < out && layer_xattr_cmp(&x[k], &x[i]) != 0)
+			k++;
+		x[k] = x[i];
+		out = MAX(out, k + 1);
+	}
+	if (out)
+		qsort(x, out, sizeof(*x), layer_xattr_cmp);
+	return out;
+}
+
+static int layer_entry_xattrs(struct layer_tar *lt, struct layer_entry *le,
+			      struct tree_inode *inode)
+{
+	int n = archive_entry_xattr_reset(le->e);
+	const char *name;
+	const void *value;
+	size_t len, bytes = 0;
+	struct tree_xattr *x;
+	uint32_t used = 0;
+
+	if (n <= 0)
+		return 0;
+	if (n > TREE_XATTRS_MAX)
+		return layer_tar_invalid(lt, "too many extended attributes", le->path);
+	x = tree_alloc(lt->t, (size_t)n * sizeof(*x));
+	if (!x)
+		return err_oom(lt->err);
+	while (archive_entry_xattr_next(le->e, &name, &value, &len) == ARCHIVE_OK) {
+		size_t name_len = name ? strlen(name) : 0;
+
+		if (name_len == 0 || name_len > TREE_XATTR_NAME_MAX || len > TREE_XATTR_VALUE_MAX)
+			return layer_tar_invalid(lt, "extended attribute is too large", le->path);
+		if (str_starts(name, "trusted.overlay."))
+			continue;
+		x[used].name = tree_copy(lt->t, name, name_len);
+		x[used].value = tree_copy(lt->t, value, len);
+		x[used].name_len = (uint32_t)name_len;
+		x[used].value_len = (uint32_t)len;
+		if (!x[used].name || !x[used].value)
+			return err_oom(lt->err);
+		used++;
+		bytes += name_len + len;
+	}
+	if (bytes > TREE_XATTRS_BYTES_MAX)
+		return layer_tar_invalid(lt, "extended attributes are too large", le->path);
+	inode->xattrs = x;
+	inode->n_xattrs = layer_xattrs_unique(x, used);
+	lt->strings += bytes;
+	return 0;
+}
+
+static int layer_entry_target(struct layer_tar *lt, struct layer_entry *le,
+			      struct tree_inode *inode)
+{
+	const char *target = archive_entry_symlink(le->e);
+	size_t len = target ? strlen(target) : 0;
+
+	if (len == 0 || len > TREE_TARGET_MAX)
+		return layer_tar_invalid(lt, "invalid symbolic link", le->path);
+	inode->target = tree_copy(lt->t, target, len);
+	if (!inode->target)
+		return err_oom(lt->err);
+	inode->size = len;
+	lt->strings += len;
+	return 0;
+}
+
+static int layer_entry_rdev(struct layer_tar *lt, struct layer_entry *le, struct tree_inode *inode)
+{
+	uint64_t rdev_major = (uint64_t)archive_entry_rdevmajor(le->e);
+	uint64_t rdev_minor = (uint64_t)archive_entry_rdevminor(le->e);
+
+	if (rdev_major >= 1u << 12 || rdev_minor >= 1u << 20)
+		return layer_tar_invalid(lt, "invalid device number", le->path);
+	inode->rdev_major = (uint32_t)rdev_major;
+	inode->rdev_minor = (uint32_t)rdev_minor;
+	return 0;
+}
+
+/* Everything of an inode but a regular file's place. */
+static int layer_entry_inode(struct layer_tar *lt, struct layer_entry *le, mode_t type,
+			     struct tree_inode **ret_inode)
+{
+	int64_t uid = archive_entry_uid(le->e), gid = archive_entry_gid(le->e);
+	struct tree_inode *inode =
+		tree_inode_new(lt->t, type | (archive_entry_perm(le->e) & 07777));
+	int r = 0;
+
+	if (!inode)
+		return err_oom(lt->err);
+	if (uid < 0 || uid >= LAYER_ID_MAX || gid < 0 || gid >= LAYER_ID_MAX)
+		return layer_tar_invalid(lt, "invalid owner", le->path);
+	inode->uid = (uint32_t)uid;
+	inode->gid = (uint32_t)gid;
+	/* Times before 1970 become 1970, as Docker has it. */
+	if (archive_entry_mtime_is_set(le->e) && archive_entry_mtime(le->e) >= 0) {
+		inode->mtime_sec = archive_entry_mtime(le->e);
+		inode->mtime_nsec = (uint32_t)archive_entry_mtime_nsec(le->e) % 1000000000;
+	}
+	if (type == S_IFLNK)
+		r = layer_entry_target(lt, le, inode);
+	else if (type == S_IFCHR || type == S_IFBLK)
+		r = layer_entry_rdev(lt, le, inode);
+	if (r == 0)
+		r = layer_entry_xattrs(lt, le, inode);
+	if (r == 0)
+		*ret_inode = inode;
+	return r;
+}
+
+static int layer_write_failed(struct layer_tar *lt, struct layer_entry *le, int r)
+{
+	if (r == -EFBIG)
+		return layer_tar_invalid(lt, "file is too large", le->path);
+	if (r == -EBADMSG)
+		return layer_tar_invalid(lt, "invalid sparse file", le->path);
+	return err_sys(lt->err, r, "cannot write the contents of layer file \"%.256s\"", le->path);
+}
+
+static int layer_entry_contents(struct layer_tar *lt, struct layer_entry *le,
+				struct tree_inode *inode)
+{
+	int64_t size = archive_entry_size(le->e);
+	uint64_t block = layer_data_blocks(lt->data);
+	int r;
+
+	if (size < 0)
+		return layer_tar_invalid(lt, "invalid size", le->path);
+	inode->size = (uint64_t)size;
+	inode->block = inode->size ? (uint32_t)block : 0;
+	while (size) {
+		const void *piece;
+		size_t len;
+		la_int64_t offset;
+		int ar = archive_read_data_block(lt->archive, &piece, &len, &offset);
+
+		if (ar == ARCHIVE_EOF)
+			break;
+		if (ar != ARCHIVE_OK)
+			return layer_tar_defect(lt);
+		if (offset < 0 || (uint64_t)offset > inode->size ||
+		    len > inode->size - (uint64_t)offset)
+			return layer_tar_invalid(lt, "invalid sparse file", le->path);
+		r = layer_data_write(lt->data, (uint64_t)offset, piece, len);
+		if (r < 0)
+			return layer_write_failed(lt, le, r);
+	}
+	r = layer_data_align(lt->data, inode->size);
+	return r < 0 ? layer_write_failed(lt, le, r) : 0;
+}
+
+static int layer_add_link(struct layer_tar *lt, struct layer_entry *le, const char *raw)
+{
+	_cleanup_free_ char *target = NULL;
+	struct layer_entry to = {};
+	struct tree_node *found = NULL, *node;
+	int r;
+
+	r = layer_path_clean(lt, raw, &target);
+	if (r < 0)
+		return r;
+	r = layer_tar_resolve(lt, target, false, &to);
+	if (r == -ENOMEM)
+		return r;
+	if (r == 0)
+		found = tree_find(lt->t, to.dir, to.name, to.name_len);
+	if (!*target || (found && tree_is_dir(found)))
+		return layer_tar_invalid(lt, "hard link to a directory", le->path);
+	if (found && (found->flags & TREE_WHITEOUT))
+		found = NULL; /* it was there before this layer: lower layers have it, or nobody */
+	if (found && found == tree_find(lt->t, le->dir, le->name, le->name_len))
+		return 0; /* to itself */
+	node = layer_node_replace(lt, le, false);
+	if (!node)
+		return err_oom(lt->err);
+	if (found && found->inode) {
+		node->inode = found->inode;
+		return 0;
+	}
+	node->flags = TREE_LINK;
+	node->link = found ? found->link : tree_copy(lt->t, target, strlen(target));
+	lt->strings += strlen(target);
+	return node->link ? 0 : err_oom(lt->err);
+}
+
+static int layer_add_inode(struct layer_tar *lt, struct layer_entry *le, mode_t type)
+{
+	struct tree_inode *inode;
+	struct tree_node *node;
+	int r = layer_entry_inode(lt, le, type, &inode);
+
+	if (r < 0)
+		return r;
+	if (type == S_IFCHR && inode->rdev_major == 0 && inode->rdev_minor == 0)
+		return layer_add_whiteout(lt, le);
+	if (type == S_IFREG) {
+		r = layer_entry_contents(lt, le, inode);
+		if (r < 0)
+			return r;
+	}
+	node = layer_node_replace(lt, le, type == S_IFDIR);
+	if (!node)
+		return err_oom(lt->err);
+	node->inode = inode;
+	return 0;
+}
+
+static int layer_add_root(struct layer_tar *lt, struct layer_entry *le)
+{
+	struct tree_node *root = tree_root(lt->t);
+	int r;
+
+	if (archive_entry_filetype(le->e) != AE_IFDIR || archive_entry_hardlink(le->e))
+		return layer_tar_invalid(lt, "the root is not a directory", "/");
+	r = layer_entry_inode(lt, le, S_IFDIR, &root->inode);
+	root->flags &= (uint16_t)~TREE_IMPLIED;
+	return r;
+}
+
+static int layer_add(struct layer_tar *lt, struct archive_entry *e)
+{
+	const char *raw = archive_entry_pathname(e), *link = archive_entry_hardlink(e);
+	_cleanup_free_ char *path = NULL;
+	struct layer_entry le = {.e = e};
+	mode_t type = archive_entry_filetype(e);
+	int r;
+
+	if (!raw)
+		return layer_tar_invalid(lt, "invalid file name", "");
+	r = layer_path_clean(lt, raw, &path);
+	if (r < 0)
+		return r;
+	le.path = path;
+	lt->strings += strlen(path);
+	if (!*path)
+		return layer_add_root(lt, &le);
+	r = layer_tar_resolve(lt, path, true, &le);
+	if (r < 0)
+		return r;
+	if (++lt->entries > LAYER_ENTRIES_MAX || tree_node_count(lt->t) > LAYER_ENTRIES_MAX)
+		return layer_tar_invalid(lt, "too many entries", path);
+	if (lt->strings > TREE_STRINGS_MAX)
+		return layer_tar_invalid(lt, "too many names and attributes", path);
+	if (le.name_len >= strlen(LAYER_WHITEOUT) &&
+	    memcmp(le.name, LAYER_WHITEOUT, strlen(LAYER_WHITEOUT)) == 0)
+		return layer_add_mark(lt, &le);
+	if (link)
+		return layer_add_link(lt, &le, link);
+	switch (type) {
+	case AE_IFREG:
+	case AE_IFDIR:
+	case AE_IFLNK:
+	case AE_IFCHR:
+	case AE_IFBLK:
+	case AE_IFIFO:
+		return layer_add_inode(lt, &le, type);
+	}
+	return layer_tar_invalid(lt, "unhandled tar header type", path);
+}
+
+static int layer_tar_open(struct layer_tar *lt)
+{
+	struct archive *a = lt->archive = archive_read_new();
+
+	if (!a)
+		return err_oom(lt->err);
+	if (archive_read_support_format_tar(a) != ARCHIVE_OK ||
+	    archive_read_support_format_empty(a) != ARCHIVE_OK)
+		return err_sys(lt->err, -ENOSYS, "libarchive cannot read tar");
+	if (archive_read_open2(a, lt, NULL, layer_tar_feed, NULL, NULL) != ARCHIVE_OK)
+		return layer_tar_defect(lt);
+	return 0;
+}
+
+/**
+ * layer_tar_read() - Read a tar up to its end mark
+ * @read: Source of the tar; a failure of it is passed up without a word in @err
+ * @user: Its argument
+ * @t:	  New tree, receives the entries
+ * @data: New data file, receives the contents; finished by the caller
+ * @err:  Filled on failure
+ *
+ * Return: 0, -EINVAL for a defect in the archive, or negative errno
+ */
+int layer_tar_read(layer_tar_read_fn read, void *user, struct tree *t, struct layer_data *data,
+		   struct err *err)
+{
+	_cleanup_(layer_tar_done) struct layer_tar lt = {
+		.t = t, .data = data, .err = err, .read = read, .user = user};
+	struct archive_entry *e;
+	int ar, r;
+
+	r = layer_tar_open(&lt);
+	while (r == 0) {
+		ar = archive_read_next_header(lt.archive, &e);
+		if (ar == ARCHIVE_EOF)
+			return 0;
+		if (ar != ARCHIVE_OK && ar != ARCHIVE_WARN)
+			return layer_tar_defect(&lt);
+		r = layer_add(&lt, e);
+	}
+	return r;
+}
