@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # make.sh - make the images that tests and benchmarks use, from Debian packages; prints each archive's path
 #
-#   make.sh NAME...      busybox | debian | layers120 | files50k
+#   make.sh NAME...      busybox | debian | odd | layers120 | files50k
 # Kept in $ARCA_TEST_CACHE (default ~/.cache/arca-tests), outside the tree; made once. Needs root for debian.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -44,6 +44,14 @@ make_debian() { # a Debian root of about 235 MB with network tools and a program
 	cc -O1 -o "$work/extra/usr/local/bin/hello" "$work/hello.c"
 	tar_dir "$work/extra" "$work/extra.tar"
 	pack "$1" debian:test '{"Cmd":["bash"],"Env":["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]}' "$work/base.tar" "$work/extra.tar"
+}
+make_odd() { # the Debian root below two layers of everything that a tar can say
+	local debian=$cache/debian-1.tar layers=() l
+	[ -s "$debian" ] || debian=$("$0" debian)
+	mkdir "$work/d"; tar -C "$work/d" -xf "$debian"
+	for l in $(jq -r '.[0].Layers[]' "$work/d/manifest.json"); do layers+=("$work/d/$l"); done
+	python3 "$here/odd-layers.py" "$work/a.tar" "$work/b.tar"
+	pack "$1" odd:latest '{"Cmd":["bash"]}' "${layers[@]}" "$work/a.tar" "$work/b.tar"
 }
 make_layers120() { # every layer adds, replaces and removes; the last states what must be left
 	local layers=() i d
