@@ -17,16 +17,25 @@
 struct image_store;
 struct store; /* SQLite */
 
+/* Capacity of every root disk: rootfs are assembled with it when an image is loaded. */
+#define IMAGE_DISK_BYTES (256ULL << 30)
+
 struct image {
 	char id[DIGEST_BUF]; /* digest of the config */
-	int64_t created_ns;
+	int64_t created_ns;  /* 0 if the config does not say */
+	int64_t tagged_ns;   /* last time one of its tags was set; 0 never */
 	uint64_t size_bytes;
 	char *architecture, *os, *variant; /* owned */
 	char **repo_tags;		   /* owned, familiar ("busybox:latest"), NULL-terminated */
 	char **repo_digests;		   /* owned, NULL-terminated */
-	char **diff_ids;		   /* owned, NULL-terminated */
+	char **diff_ids;		   /* owned, NULL-terminated; NULL from image_list() */
 	char manifest_digest[DIGEST_BUF];  /* "" if none */
-	json_t *config; /* owned reference: the whole config document, immutable */
+	char *manifest_type;		   /* owned: media type of the manifest */
+	uint64_t manifest_bytes;
+	char *comment;	/* owned: of the config or its last history entry, "" if none */
+	json_t *labels; /* owned reference: object, or NULL */
+	json_t *config; /* owned reference: the whole config document, immutable; NULL from
+			   image_list() */
 };
 void image_free(struct image *image);
 
@@ -38,14 +47,27 @@ void image_store_free(struct image_store *is);
  * expects. <0 stops. */
 typedef int (*image_progress_fn)(void *user, json_t *line /* borrowed */);
 
-/* docker-archive or OCI archive, plain/gzip/zstd, from a stream */
-int image_load(struct image_store *is, const struct byte_source *source, bool quiet,
-	       image_progress_fn progress, void *user, struct err *err);
+/* docker-archive or OCI archive, plain/gzip/zstd/bzip2/xz, from a stream. platform: "os/arch" to
+ * take from a multi-platform archive, NULL for the host's. loaded: told of each image once it is
+ * there, may be NULL. */
+struct image_load {
+	bool quiet; /* result lines only */
+	const char *platform;
+	image_progress_fn progress;
+	void (*loaded)(void *user, const char *id);
+	void *user; /* for both */
+};
+int image_load(struct image_store *is, const struct byte_source *source,
+	       const struct image_load *load, struct err *err);
 /* a root filesystem tar; ref may be NULL or ""; changes: Dockerfile instructions (CMD, ENTRYPOINT,
  * ENV, ...); ret_id */
 int image_import(struct image_store *is, const struct byte_source *source, const char *ref,
 		 const char *message, const char *const *changes, size_t n_changes,
 		 const char *platform, char ret_id[static DIGEST_BUF], struct err *err);
+
+/* A tar of images: docker's manifest.json and an OCI layout in one, as `docker save` writes it. */
+int image_save(struct image_store *is, const char *const *refs, size_t n_refs,
+	       int (*write)(void *user, const void *data, size_t len), void *user, struct err *err);
 
 /* Any of: name[:tag][@digest], full id, unambiguous id prefix. ERR_NOT_FOUND "No such image: x".
  * ret_image: image_free(). */
@@ -56,7 +78,10 @@ int image_list(struct image_store *is,
 	       size_t *ret_n, struct err *err);
 int image_tag(struct image_store *is, const char *ref_or_id, const char *repo, const char *tag,
 	      char **ret_ref, struct err *err);
+/* familiar_ref: with tag. Removes one name, whatever else the image has. */
 int image_untag(struct image_store *is, const char *familiar_ref, struct err *err);
+/* Docker's HistoryResponseItem array, newest first. */
+int image_history(struct image_store *is, const struct image *image, json_t **ret, struct err *err);
 /* Deletes config, manifest, and blobs, layers and rootfs nothing else uses. Caller (core) made sure
  * no container uses it. */
 int image_delete(struct image_store *is, const char *id,

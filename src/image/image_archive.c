@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * image_archive.c - the tar that `docker save` and OCI tools write, read once, from a stream
+ *
+ * DOC: Theory of operation
+ *
+ * The order of members is free: the manifest may come last. So every regular file becomes a blob of
+ * an ingest (which converts what looks like a layer meanwhile), and a table remembers which name
+ * is which blob. Names are only ever keys of that table, never paths on our disk; symbolic and hard
+ * links (old `docker save` has them) are resolved inside it, at most LINKS_MAX deep.
+ *
+ * libarchive reads the tar; gzip and zstd around it are undone by inflate.c (faster), bzip2 and xz
+ * by libarchive. It runs on the caller's thread. All bytes are hostile.
+ */
+#include "image/image_archive.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <uthash.h>
+
+#include "base/cleanup.h"
+#include "base/sha256.h"
+#include "base/str.h"
+#include "image/inflate.h"
+
+#define LINKS_MAX 8
+#define MEMBER_NAME_MAX 4096
+#define BUFFER_BYTES (512 * 1024)
+
+struct member {
+	char *path;		  /* owned; normalised; the key */
+	char *link;		  /* owned; normalised target, or NULL */
+	struct ingest_blob *blob; /* borrowed: from the ingest; NULL for a link */
+	UT_hash_handle hh;
+};
+
+struct image_archive {
+	struct member *members;
+};
+
+struct reader {
+	struct ingest *in;	  /* borrowed */
+	struct inflate *inflate;  /* owned */
+	struct archive *tar;	  /* owned */
+	char *buffer;		  /* owned */
+	struct image_archive *to; /* borrowed */
+	image_archive_progress_fn progress;
+	void *user;
+	int source_errno; /* of the stream itself, which libarchive would blur */
+};
+
+static void reader_done(struct reader *rd)
+{
+	if (rd->tar)
+		(void)archive_read_free(rd->tar); /* readers have nothing to lose */
+	inflate_free(rd->inflate);
+	free(rd->buffer);
+}
+
+static void member_free(struct member *m)
+{
+	free(m->path);
+	free(m->link);
+	free(m);
+}
+
+static ssize_t reader_fill(struct archive *tar, void *user, const void **ret_data)
+{
+	struct reader *rd = user;
+	ssize_t n = inflate_read(rd->inflate, rd->buffer, BUFFER_BYTES);
+
+	if (n < 0) {
+		rd->source_errno = (int)n;
+		archive_set_error(tar, (int)-n, "%s", "read");
+		return -1;
+	}
+	*ret_data = rd->buffer;
+	return n;
+}
+
+/* "./a//b/../c" -> "a/c", relative to `base`'s folder unless base is NULL; NULL if it escapes. */
+static char *member_normalise(const char *base, const char *path)
+{
+	_cleanup_free_ char *out = NULL;
+	const char *slash = base && *path != '/' ? strrchr(base, '/') : NULL;
+	size_t len = slash ? (size_t)(slash - base) : 0, n;
+
+	out = malloc(len + strlen(path) + 2);
+	if (!out)
+		return NULL;
+	if (len)
+		memcpy(out, base, len);
+	for (; *path; path += n) {
+		path += strspn(path, "/");
+		n = strcspn(path, "/");
+		if (n == 0 || (n == 1 && path[0] == '.'))
+			continue;
+		if (n == 2 && path[0] == '.' && path[1] == '.') {
+			if (len == 0)
+				return NULL;
+			while (len && out[--len] != '/')
+				;
+			continue;
+		}
+		if (len)
+			out[len++] = '/';
+		memcpy(out + len, path, n);
+		len += n;
+	}
+	out[len] = '\0';
+	return len ? TAKE_PTR(out) : NULL;
+}
+
+/* Add a member; a later one of the same name replaces an earlier one, as on disk. */
+static int reader_remember(struct reader *rd, const char *path, const char *link,
+			   struct ingest_blob *blob, struct err *err)
+{
+	struct member *m, *old;
+
+	HASH_FIND_STR(rd->to->members, path, old);
+	if (old) {
+		HASH_DEL(rd->to->members, old);
+		member_free(old);
+	}
+	if (HASH_COUNT(rd->to->members) >= IMAGE_ARCHIVE_MEMBERS_MAX)
+		return err_user(err, ERR_INVALID, "invalid archive: more than %d members",
+				IMAGE_ARCHIVE_MEMBERS_MAX);
+	m = calloc(1, sizeof(*m));
+	if (!m)
+		return err_oom(err);
+	m->path = strdup(path);
+	m->link = link ? strdup(link) : NULL;
+	m->blob = blob;
+	if (!m->path || (link && !m->link)) {
+		member_free(m);
+		return err_oom(err);
+	}
+	HASH_ADD_KEYPTR(hh, rd->to->members, m->path, strlen(m->path), m);
+	return 0;
+}
+
+static int reader_failed(struct reader *rd, struct err *err)
+{
+	const char *text = archive_error_string(rd->tar);
+
+	if (inflate_error(rd->inflate))
+		return err_user(err, ERR_INVALID, "invalid archive: %s",
+				inflate_error(rd->inflate));
+	if (rd->source_errno)
+		return err_sys(err, rd->source_errno, "the archive stopped halfway");
+	return err_user(err, ERR_INVALID, "invalid archive: %s", text ? text : "not a tar");
+}
+
+static int reader_data(struct reader *rd, struct ingest_blob *blob, const char *path,
+		       uint64_t total, struct err *err)
+{
+	uint64_t at = 0;
+
+	for (;;) {
+		const void *data;
+		size_t len;
+		la_int64_t offset;
+		int r = archive_read_data_block(rd->tar, &data, &len, &offset);
+
+		if (r == ARCHIVE_EOF)
+			break;
+		if (r != ARCHIVE_OK)
+			return reader_failed(rd, err);
+		if (offset < 0 || (uint64_t)offset != at)
+			return err_user(err, ERR_INVALID, "invalid archive: %.200s has holes",
+					path);
+		r = ingest_blob_add(rd->in, blob, data, len, err);
+		if (r < 0)
+			return r;
+		at += len;
+		if (rd->progress && ingest_blob_kind(blob) != INGEST_OTHER) {
+			r = rd->progress(rd->user, path, at, total);
+			if (r < 0)
+				return err_sys(err, r, "the client left");
+		}
+	}
+	if (at != total)
+		return err_user(err, ERR_INVALID, "invalid archive: %.200s ends early", path);
+	return 0;
+}
+
+static int reader_file(struct reader *rd, struct archive_entry *entry, const char *path,
+		       struct err *err)
+{
+	struct ingest_blob *blob;
+	int r;
+
+	if (archive_entry_size(entry) < 0)
+		return err_user(err, ERR_INVALID, "invalid archive: %.200s has no size", path);
+	r = ingest_blob_begin(rd->in, &blob, err);
+	if (r < 0)
+		return r;
+	r = reader_data(rd, blob, path, (uint64_t)archive_entry_size(entry), err);
+	if (r < 0)
+		return r;
+	r = ingest_blob_end(rd->in, blob, err);
+	if (r < 0)
+		return r;
+	return reader_remember(rd, path, NULL, blob, err);
+}
+
+static int reader_member(struct reader *rd, struct archive_entry *entry, struct err *err)
+{
+	const char *name = archive_entry_pathname(entry);
+	const char *hard = archive_entry_hardlink(entry), *soft = archive_entry_symlink(entry);
+	_cleanup_free_ char *path = NULL, *link = NULL;
+
+	if (!name || strlen(name) > MEMBER_NAME_MAX)
+		return 0; /* no name we would ever ask for */
+	path = member_normalise(NULL, name);
+	if (!path)
+		return 0; /* the root, or outside of it: nobody can ask for that either */
+	if (hard || soft) {
+		link = hard ? member_normalise(NULL, hard) : member_normalise(path, soft);
+		if (!link || strlen(link) > MEMBER_NAME_MAX)
+			return 0;
+		return reader_remember(rd, path, link, NULL, err);
+	}
+	if (archive_entry_filetype(entry) != AE_IFREG)
+		return 0;
+	return reader_file(rd, entry, path, err);
+}
+
+static int reader_open(struct reader *rd, const struct byte_source *source, struct err *err)
+{
+	int r;
+
+	r = inflate_new(source, &rd->inflate);
+	if (r < 0)
+		return err_sys(err, r, "cannot read the archive");
+	rd->buffer = malloc(BUFFER_BYTES);
+	rd->tar = archive_read_new();
+	if (!rd->buffer || !rd->tar)
+		return err_oom(err);
+	(void)archive_read_support_filter_bzip2(rd->tar); /* warns where a program is used */
+	(void)archive_read_support_filter_xz(rd->tar);
+	if (archive_read_support_format_tar(rd->tar) != ARCHIVE_OK)
+		return err_oom(err);
+	if (archive_read_open(rd->tar, rd, NULL, reader_fill, NULL) != ARCHIVE_OK)
+		return reader_failed(rd, err);
+	return 0;
+}
+
+/* Whatever follows the tar's end belongs to the request: read it, or the client sees a reset. */
+static int reader_drain(struct reader *rd, struct err *err)
+{
+	ssize_t n;
+
+	while ((n = inflate_read(rd->inflate, rd->buffer, BUFFER_BYTES)) > 0)
+		;
+	if (n < 0) {
+		rd->source_errno = (int)n;
+		return reader_failed(rd, err);
+	}
+	return 0;
+}
+
+DEFINE_CLEANUP(struct image_archive *, image_archive_free)
+
+/**
+ * image_archive_read() - Take in a whole archive
+ * @in:	      Receives every file as a blob
+ * @source:   The bytes
+ * @progress: Told of layers; may be NULL
+ * @user:     For @progress
+ * @ret:      Names of the blobs; set on success only
+ * @err:      ERR_INVALID if it is no tar or ends early
+ *
+ * Return: 0 or negative errno
+ */
+int image_archive_read(struct ingest *in, const struct byte_source *source,
+		       image_archive_progress_fn progress, void *user, struct image_archive **ret,
+		       struct err *err)
+{
+	_cleanup_(image_archive_freep) struct image_archive *archive = calloc(1, sizeof(*archive));
+	_cleanup_(reader_done) struct reader rd = {
+		.in = in, .to = archive, .progress = progress, .user = user};
+	struct archive_entry *entry;
+	int r;
+
+	if (!archive)
+		return err_oom(err);
+	r = reader_open(&rd, source, err);
+	if (r < 0)
+		return r;
+	while ((r = archive_read_next_header(rd.tar, &entry)) != ARCHIVE_EOF) {
+		if (r != ARCHIVE_OK && r != ARCHIVE_WARN) /* warnings: names in odd charsets */
+			return reader_failed(&rd, err);
+		r = reader_member(&rd, entry, err);
+		if (r < 0)
+			return r;
+	}
+	r = reader_drain(&rd, err);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(archive);
+	return 0;
+}
+
+/**
+ * image_archive_free() - Forget the names; the blobs are the ingest's
+ * @archive: Archive; may be NULL
+ */
+void image_archive_free(struct image_archive *archive)
+{
+	struct member *m, *next;
+
+	if (!archive)
+		return;
+	HASH_ITER (hh, archive->members, m, next) {
+		HASH_DEL(archive->members, m);
+		member_free(m);
+	}
+	free(archive);
+}
+
+/**
+ * image_archive_find() - A file by its name
+ * @archive: Archive
+ * @path:    As a manifest writes it; hostile
+ *
+ * Return: the blob, or NULL
+ */
+struct ingest_blob *image_archive_find(struct image_archive *archive, const char *path)
+{
+	_cleanup_free_ char *key = NULL;
+	const char *at;
+	struct member *m;
+
+	if (strlen(path) > MEMBER_NAME_MAX)
+		return NULL;
+	key = member_normalise(NULL, path);
+	at = key;
+	for (int i = 0; at && i <= LINKS_MAX; i++) {
+		HASH_FIND_STR(archive->members, at, m);
+		if (!m)
+			return NULL;
+		if (m->blob)
+			return m->blob;
+		at = m->link;
+	}
+	return NULL;
+}
+
+/**
+ * image_archive_blob() - A file of an OCI layout by its digest
+ * @archive: Archive
+ * @digest:  Well-formed digest
+ * @ret:     The blob, or NULL if the archive does not have it
+ * @err:     ERR_INVALID if its bytes hash to something else
+ *
+ * Return: 0 or negative errno
+ */
+int image_archive_blob(struct image_archive *archive, const char *digest, struct ingest_blob **ret,
+		       struct err *err)
+{
+	_cleanup_free_ char *path = str_format("blobs/sha256/%s", digest_hex(digest));
+	struct ingest_blob *blob;
+
+	if (!path)
+		return err_oom(err);
+	blob = image_archive_find(archive, path);
+	if (blob && !str_eq(ingest_blob_digest(blob), digest))
+		return err_user(err, ERR_INVALID, "invalid archive: %s has the digest %s", path,
+				ingest_blob_digest(blob));
+	*ret = blob;
+	return 0;
+}

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * image_draft.c - one image on its way in: checked, published, and last of all written down
+ *
+ * The order makes a crash harmless: blobs and layers are durable under their final names, then
+ * the folders that hold those names are synced, then one transaction makes all images of an archive
+ * appear together. Until that commit everything is garbage to the next start.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "base/str.h"
+#include "base/util.h"
+#include "image/image_store.h"
+#include "store/store.h"
+
+/**
+ * image_draft_new() - Begin with a config
+ * @in:		 Ingest that holds it
+ * @config_blob: The config; becomes the image's identity
+ * @ret:	 image_draft_free(); set on success only
+ * @err:	 ERR_INVALID if it is no image config
+ *
+ * Return: 0 or negative errno
+ */
+int image_draft_new(struct ingest *in, struct ingest_blob *config_blob, struct image_draft **ret,
+		    struct err *err)
+{
+	_cleanup_(image_draft_freep) struct image_draft *draft = calloc(1, sizeof(*draft));
+	_cleanup_free_ char *data = NULL;
+	size_t len;
+	int r;
+
+	if (!draft)
+		return err_oom(err);
+	r = ingest_blob_read(in, config_blob, OCI_CONFIG_BYTES_MAX, &data, &len, err);
+	if (r < 0)
+		return r;
+	r = oci_parse(data, len, "image config", &draft->config, err);
+	if (r < 0)
+		return r;
+	r = oci_config_read(draft->config, &draft->view, err);
+	if (r < 0)
+		return r;
+	if (*draft->view.os && !str_eq(draft->view.os, "linux"))
+		return err_user(err, ERR_INVALID, "cannot load %.60s image on linux",
+				draft->view.os);
+	draft->layers = calloc(MAX(draft->view.diff_ids_n, (size_t)1), sizeof(*draft->layers));
+	if (!draft->layers)
+		return err_oom(err);
+	memcpy(draft->id, ingest_blob_digest(config_blob), DIGEST_BUF);
+	draft->config_blob = config_blob;
+	draft->manifest_type = OCI_TYPE_MANIFEST;
+	rootfs_chain_id(draft->view.diff_ids, draft->view.diff_ids_n, draft->chain_id);
+	*ret = TAKE_PTR(draft);
+	return 0;
+}
+
+/**
+ * image_draft_free() - Forget a draft
+ * @draft: Draft; may be NULL
+ */
+void image_draft_free(struct image_draft *draft)
+{
+	if (!draft)
+		return;
+	json_decref(draft->config);
+	free(draft->layers);
+	image_strv_free(draft->tags);
+	free(draft);
+}
+
+/**
+ * image_draft_add_tag() - A name that shall point at it
+ * @draft:     Draft
+ * @canonical: Name with tag
+ *
+ * Return: 0 or -ENOMEM
+ */
+int image_draft_add_tag(struct image_draft *draft, const char *canonical)
+{
+	for (size_t i = 0; i < draft->tags_n; i++)
+		if (str_eq(draft->tags[i], canonical))
+			return 0;
+	return image_strv_add(&draft->tags, &draft->tags_n, canonical);
+}
+
+static const char *layer_type_of(const struct ingest_blob *blob)
+{
+	switch (ingest_blob_kind(blob)) {
+	case INGEST_GZIP:
+		return OCI_TYPE_LAYER "+gzip";
+	case INGEST_ZSTD:
+		return OCI_TYPE_LAYER "+zstd";
+	default:
+		return OCI_TYPE_LAYER;
+	}
+}
+
+static int draft_check_layers(struct ingest *in, struct image_draft *draft, struct err *err)
+{
+	for (size_t i = 0; i < draft->view.diff_ids_n; i++) {
+		struct image_draft_layer *l = &draft->layers[i];
+		int r = ingest_blob_layer(in, l->blob, &l->info, err);
+
+		if (r < 0)
+			return r;
+		if (!str_eq(l->info.diff_id, draft->view.diff_ids[i]))
+			return err_user(err, ERR_INVALID,
+					"invalid diffID for layer %zu: expected \"%s\", got \"%s\"",
+					i, draft->view.diff_ids[i], l->info.diff_id);
+		if (!l->media_type)
+			l->media_type = layer_type_of(l->blob);
+	}
+	return 0;
+}
+
+static int draft_make_manifest(struct ingest *in, struct image_draft *draft, struct err *err)
+{
+	_cleanup_(json_decrefp) json_t *doc = NULL;
+	_cleanup_free_ char *text = NULL;
+	json_t *layers;
+	int r;
+
+	doc = json_pack("{s:i, s:s, s:{s:s, s:s, s:I}, s:[]}", "schemaVersion", 2, "mediaType",
+			OCI_TYPE_MANIFEST, "config", "mediaType", OCI_TYPE_CONFIG, "digest",
+			draft->id, "size", (json_int_t)ingest_blob_size(draft->config_blob),
+			"layers");
+	layers = json_object_get(doc, "layers");
+	for (size_t i = 0; i < draft->view.diff_ids_n; i++) {
+		const struct image_draft_layer *l = &draft->layers[i];
+		json_t *entry = json_pack("{s:s, s:s, s:I}", "mediaType", l->media_type, "digest",
+					  ingest_blob_digest(l->blob), "size",
+					  (json_int_t)ingest_blob_size(l->blob));
+
+		if (json_array_append_new(layers, entry) < 0)
+			return err_oom(err);
+	}
+	text = doc ? json_dumps(doc, JSON_COMPACT) : NULL;
+	if (!text)
+		return err_oom(err);
+	r = ingest_document(in, text, strlen(text), draft->manifest_digest, err);
+	if (r < 0)
+		return r;
+	draft->manifest_bytes = strlen(text);
+	return 0;
+}
+
+static int draft_publish(struct ingest *in, struct image_draft *draft, struct err *err)
+{
+	int r = ingest_blob_publish(in, draft->config_blob, err);
+
+	for (size_t i = 0; i < draft->view.diff_ids_n && r == 0; i++)
+		r = ingest_blob_publish(in, draft->layers[i].blob, err);
+	if (r < 0)
+		return r;
+	if (!draft->manifest_blob)
+		return draft_make_manifest(in, draft, err);
+	r = ingest_blob_publish(in, draft->manifest_blob, err);
+	if (r < 0)
+		return r;
+	memcpy(draft->manifest_digest, ingest_blob_digest(draft->manifest_blob), DIGEST_BUF);
+	draft->manifest_bytes = ingest_blob_size(draft->manifest_blob);
+	return 0;
+}
+
+/**
+ * image_draft_finish() - All but the rows
+ * @is:	   Store
+ * @in:	   Ingest of its blobs
+ * @draft: Every layer's blob is set
+ * @err:   ERR_INVALID if a layer is broken or not the one that the config names
+ *
+ * Return: 0 or negative errno (what is left is garbage for image_write_end())
+ */
+int image_draft_finish(struct image_store *is, struct ingest *in, struct image_draft *draft,
+		       struct err *err)
+{
+	_cleanup_free_ char *vmdk = NULL;
+	int r;
+
+	r = draft_check_layers(in, draft, err);
+	if (r < 0)
+		return r;
+	r = draft_publish(in, draft, err);
+	if (r < 0)
+		return r;
+	return rootfs_assemble(is->root, draft->view.diff_ids, draft->view.diff_ids_n,
+			       IMAGE_DISK_BYTES, &vmdk, err);
+}
+
+static int sync_folders(struct image_store *is)
+{
+	static const char *const folders[] = {"blobs/sha256", "layers", "rootfs"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
+		_cleanup_free_ char *path = str_format("%s/%s", is->root, folders[i]);
+		_cleanup_close_ int fd = -EBADF;
+
+		if (!path)
+			return -ENOMEM;
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0 || fsync(fd) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+/* Told only once the commit stands. */
+struct replaced {
+	const char *canonical; /* borrowed: from a draft */
+	char old_id[DIGEST_BUF];
+};
+
+static int drafts_write(struct image_store *is, struct image_draft *drafts,
+			struct replaced *replaced, size_t *ret_n)
+{
+	struct image_draft *draft;
+	size_t n = 0;
+	bool new_image;
+	int r;
+
+	LL_FOREACH (drafts, draft) {
+		r = image_rows_insert(is, draft, &new_image);
+		if (r < 0)
+			return r;
+		for (size_t i = 0; i < draft->tags_n; i++) {
+			r = image_rows_tag(is, draft->tags[i], draft->id, replaced[n].old_id);
+			if (r < 0)
+				return r;
+			replaced[n].canonical = draft->tags[i];
+			if (*replaced[n].old_id)
+				n++;
+		}
+	}
+	*ret_n = n;
+	return 0;
+}
+
+/**
+ * image_drafts_commit() - Make the images appear, all or none
+ * @is:	      Store
+ * @drafts:   Finished, linked by next
+ * @replaced: Told of each tag that pointed at another image before; may be NULL
+ * @user:     For @replaced
+ * @err:      Filled on failure
+ *
+ * Return: 0 or negative errno
+ */
+int image_drafts_commit(struct image_store *is, struct image_draft *drafts,
+			image_replaced_fn replaced, void *user, struct err *err)
+{
+	_cleanup_free_ struct replaced *list = NULL;
+	struct image_draft *draft;
+	size_t n = 1;
+	int r;
+
+	LL_FOREACH (drafts, draft)
+		n += draft->tags_n;
+	list = calloc(n, sizeof(*list));
+	if (!list)
+		return err_oom(err);
+	r = sync_folders(is);
+	if (r == 0)
+		r = store_begin(is->store);
+	if (r < 0)
+		return err_sys(err, r, "cannot write the image down");
+	r = drafts_write(is, drafts, list, &n);
+	if (r < 0)
+		store_rollback(is->store);
+	else
+		r = store_commit(is->store);
+	if (r < 0)
+		return err_sys(err, r, "cannot write the image down");
+	for (size_t i = 0; replaced && i < n; i++)
+		replaced(user, list[i].canonical, list[i].old_id);
+	r = image_index_write(is);
+	return r < 0 ? err_sys(err, r, "cannot write the index of images") : 0;
+}

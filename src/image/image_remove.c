@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * image_remove.c - names and images come and go: tag, untag, delete
+ *
+ * A delete is one transaction over the rows, made durable, and then the files that no row names any
+ * more. Between the two a crash leaves garbage, which the next start sweeps; the other way round it
+ * would leave an image without its files.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "image/image_store.h"
+#include "image/reference.h"
+#include "store/store.h"
+
+/**
+ * image_tag() - Give an image one more name
+ * @is:	       Store
+ * @ref_or_id: Image
+ * @repo:      Repository
+ * @tag:       Tag; NULL or "" is that of @repo, or latest
+ * @ret_ref:   The new name, familiar; heap; may be NULL
+ * @err:       ERR_NOT_FOUND, ERR_INVALID
+ *
+ * Return: 0 or negative errno
+ */
+int image_tag(struct image_store *is, const char *ref_or_id, const char *repo, const char *tag,
+	      char **ret_ref, struct err *err)
+{
+	_cleanup_reference_ struct reference ref = {};
+	_cleanup_free_ char *canonical = NULL, *familiar = NULL;
+	char id[DIGEST_BUF], old[DIGEST_BUF];
+	int r;
+
+	r = reference_parse(repo, &ref, err);
+	if (r < 0)
+		return r;
+	if (ref.digest)
+		return err_user(err, ERR_INVALID,
+				"refusing to create a tag with a digest reference");
+	if (!str_empty(tag)) {
+		r = reference_set_tag(&ref, tag, err);
+		if (r < 0)
+			return r;
+	}
+	r = image_rows_resolve(is, ref_or_id, id, err);
+	if (r < 0)
+		return r;
+	if (reference_default_tag(&ref) < 0)
+		return err_oom(err);
+	canonical = reference_canonical(&ref);
+	familiar = reference_familiar(&ref);
+	if (!canonical || !familiar)
+		return err_oom(err);
+	r = store_begin(is->store);
+	if (r < 0)
+		return err_sys(err, r, "cannot tag %s", familiar);
+	r = image_rows_tag(is, canonical, id, old);
+	if (r < 0)
+		store_rollback(is->store);
+	else
+		r = store_commit(is->store);
+	if (r == 0)
+		r = image_index_write(is);
+	if (r < 0)
+		return err_sys(err, r, "cannot tag %s", familiar);
+	if (ret_ref)
+		*ret_ref = TAKE_PTR(familiar);
+	return 0;
+}
+
+/**
+ * image_untag() - Take one name away
+ * @is:		  Store
+ * @familiar_ref: Name; "latest" if it has no tag
+ * @err:	  ERR_NOT_FOUND, ERR_INVALID
+ *
+ * Return: 0 or negative errno
+ */
+int image_untag(struct image_store *is, const char *familiar_ref, struct err *err)
+{
+	_cleanup_reference_ struct reference ref = {};
+	_cleanup_free_ char *canonical = NULL;
+	int64_t n;
+	int r;
+
+	r = reference_parse(familiar_ref, &ref, err);
+	if (r < 0)
+		return r;
+	if (reference_default_tag(&ref) < 0)
+		return err_oom(err);
+	canonical = reference_canonical(&ref);
+	if (!canonical)
+		return err_oom(err);
+	r = store_begin(is->store);
+	if (r < 0)
+		return err_sys(err, r, "cannot untag %s", familiar_ref);
+	r = store_exec(is->store,
+		       ref.digest ? "DELETE FROM image_digests WHERE ref = ?"
+				  : "DELETE FROM image_tags WHERE ref = ?",
+		       NULL, NULL, "s", canonical);
+	n = store_changes(is->store);
+	if (r < 0)
+		store_rollback(is->store);
+	else
+		r = store_commit(is->store);
+	if (r == 0 && n == 0)
+		return err_user(err, ERR_NOT_FOUND, "No such image: %s", familiar_ref);
+	if (r == 0)
+		r = image_index_write(is);
+	return r < 0 ? err_sys(err, r, "cannot untag %s", familiar_ref) : 0;
+}
+
+/* What a delete takes along. */
+struct removal {
+	char **diff_ids; /* of the image, lowest first */
+	char **free_layers, **free_blobs, **free_chains;
+	char **deleted; /* lines for the client */
+	size_t deleted_n;
+};
+
+static void removal_done(struct removal *rm)
+{
+	image_strv_free(rm->diff_ids);
+	image_strv_free(rm->free_layers);
+	image_strv_free(rm->free_blobs);
+	image_strv_free(rm->free_chains);
+	image_strv_free(rm->deleted);
+}
+
+/* What only this image uses, asked before its rows go. */
+static int removal_collect(struct image_store *is, const char *id, struct removal *rm)
+{
+	int r;
+
+	r = image_rows_texts(
+		is, "SELECT diff_id FROM image_layers WHERE image_id = ? ORDER BY position", id,
+		&rm->diff_ids);
+	if (r == 0)
+		r = image_rows_texts(
+			is,
+			"SELECT DISTINCT diff_id FROM image_layers WHERE image_id = ?1 "
+			"AND diff_id NOT IN (SELECT diff_id FROM image_layers "
+			"WHERE image_id <> ?1)",
+			id, &rm->free_layers);
+	if (r == 0)
+		r = image_rows_texts(
+			is,
+			"SELECT blob_digest FROM image_layers WHERE image_id = ?1 "
+			"UNION SELECT manifest_digest FROM images WHERE id = ?1 "
+			"UNION SELECT ?1 "
+			"EXCEPT SELECT blob_digest FROM image_layers WHERE image_id <> ?1 "
+			"EXCEPT SELECT manifest_digest FROM images WHERE id <> ?1 "
+			"EXCEPT SELECT id FROM images WHERE id <> ?1",
+			id, &rm->free_blobs);
+	if (r == 0)
+		r = image_rows_texts(
+			is,
+			"SELECT chain_id FROM images WHERE id = ?1 AND chain_id NOT IN "
+			"(SELECT chain_id FROM images WHERE id <> ?1)",
+			id, &rm->free_chains);
+	return r;
+}
+
+static bool strv_has(char **strv, const char *text)
+{
+	for (; *strv; strv++)
+		if (str_eq(*strv, text))
+			return true;
+	return false;
+}
+
+/* Docker lists the image, then the chain ids of the layers that went with it, topmost first. */
+static int removal_lines(const char *id, struct removal *rm)
+{
+	size_t n = 0;
+	int r = image_strv_add(&rm->deleted, &rm->deleted_n, id);
+
+	while (rm->diff_ids[n])
+		n++;
+	for (; n > 0 && r == 0; n--) {
+		char chain[DIGEST_BUF];
+
+		if (!strv_has(rm->free_layers, rm->diff_ids[n - 1]))
+			continue;
+		rootfs_chain_id((const char *const *)rm->diff_ids, n, chain);
+		r = image_strv_add(&rm->deleted, &rm->deleted_n, chain);
+	}
+	return r;
+}
+
+static int removal_rows(struct image_store *is, const char *id, struct removal *rm)
+{
+	int r = store_begin(is->store);
+
+	if (r < 0)
+		return r;
+	r = removal_collect(is, id, rm);
+	if (r == 0)
+		r = store_exec(is->store, "DELETE FROM images WHERE id = ?", NULL, NULL, "s", id);
+	for (char **l = rm->free_layers; r == 0 && *l; l++)
+		r = store_exec(is->store, "DELETE FROM layers WHERE diff_id = ?", NULL, NULL, "s",
+			       *l);
+	if (r == 0)
+		r = removal_lines(id, rm);
+	if (r < 0) {
+		store_rollback(is->store);
+		return r;
+	}
+	r = store_commit(is->store);
+	return r < 0 ? r : store_sync(is->store);
+}
+
+static void removal_warn(const char *digest, int r)
+{
+	log_warn("cannot remove %.19s: %s; the next start tries again", digest, strerror(-r));
+}
+
+static void removal_files(struct image_store *is, struct removal *rm)
+{
+	int r;
+
+	for (char **c = rm->free_chains; *c; c++) {
+		r = rootfs_remove(is->root, *c);
+		if (r < 0)
+			removal_warn(*c, r);
+	}
+	for (char **l = rm->free_layers; *l; l++) {
+		r = layer_remove(is->root, *l);
+		if (r < 0)
+			removal_warn(*l, r);
+	}
+	for (char **b = rm->free_blobs; *b; b++) {
+		_cleanup_free_ char *path = digest_valid(*b) ? image_blob_path(is, *b) : NULL;
+
+		if (path && unlink(path) < 0 && errno != ENOENT)
+			removal_warn(*b, -errno);
+	}
+}
+
+/**
+ * image_delete() - Remove an image, its names, and the files that nothing else uses
+ * @is:		 Store
+ * @id:		 Full id; no container uses it
+ * @ret_deleted: What went, "sha256:..." lines for the client: NULL-terminated, heap
+ * @err:	 ERR_NOT_FOUND
+ *
+ * Return: 0 or negative errno
+ */
+int image_delete(struct image_store *is, const char *id, char ***ret_deleted, struct err *err)
+{
+	_cleanup_(removal_done) struct removal rm = {};
+	char found[DIGEST_BUF];
+	int r;
+
+	r = image_rows_resolve(is, id, found, err);
+	if (r < 0)
+		return r;
+	(void)pthread_mutex_lock(&is->lock);
+	r = removal_rows(is, found, &rm);
+	if (r == 0 && is->writers == 0)
+		removal_files(is, &rm);
+	else if (r == 0)
+		is->garbage = true; /* the last writer sweeps */
+	(void)pthread_mutex_unlock(&is->lock);
+	if (r == 0)
+		r = image_index_write(is);
+	if (r < 0)
+		return err_sys(err, r, "cannot delete %.19s", id);
+	*ret_deleted = TAKE_PTR(rm.deleted);
+	return 0;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* image_store.h - what the files of the image store share; nobody else includes it */
+#pragma once
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "image/image.h"
+#include "image/ingest.h"
+#include "image/oci.h"
+
+struct image_store {
+	char *root;	      /* owned */
+	struct store *store;  /* borrowed: from daemon/ */
+	pthread_mutex_t lock; /* writers, garbage, ingests, and removing files; above store's */
+	unsigned int writers; /* loads and imports under way: nothing is swept meanwhile */
+	bool garbage;	      /* files without rows are there: sweep when the last writer is done */
+	uint64_t ingests;
+	pthread_mutex_t index_lock; /* rewriting index.json; above store's */
+};
+
+/* A load, import or pull: no file disappears between begin and end. */
+int image_write_begin(struct image_store *is, struct ingest **ret, struct err *err);
+void image_write_end(struct image_store *is, struct ingest *in, bool garbage);
+
+/* One image on its way in. */
+struct image_draft_layer {
+	struct layer_info info;
+	struct ingest_blob *blob; /* borrowed: from the ingest */
+	const char *media_type;	  /* constant */
+};
+struct image_draft {
+	char id[DIGEST_BUF];
+	json_t *config;			   /* owned reference */
+	struct oci_config view;		   /* of config */
+	struct ingest_blob *config_blob;   /* borrowed, as all blobs */
+	struct ingest_blob *manifest_blob; /* NULL: a manifest is made */
+	char manifest_digest[DIGEST_BUF];
+	const char *manifest_type; /* constant */
+	uint64_t manifest_bytes;
+	char chain_id[DIGEST_BUF];
+	struct image_draft_layer *layers; /* owned array of view.diff_ids_n */
+	char **tags;			  /* owned: canonical, NULL-terminated; may be NULL */
+	size_t tags_n;
+	struct image_draft *next;
+};
+int image_draft_new(struct ingest *in, struct ingest_blob *config_blob, struct image_draft **ret,
+		    struct err *err);
+void image_draft_free(struct image_draft *draft);
+int image_draft_add_tag(struct image_draft *draft, const char *canonical);
+/* Layers converted and compared, blobs published, disk assembled: all but the rows. */
+int image_draft_finish(struct image_store *is, struct ingest *in, struct image_draft *draft,
+		       struct err *err);
+/* The rows of all drafts and index.json. replaced: told of tags that pointed elsewhere. */
+typedef void (*image_replaced_fn)(void *user, const char *canonical, const char *old_id);
+int image_drafts_commit(struct image_store *is, struct image_draft *drafts,
+			image_replaced_fn replaced, void *user, struct err *err);
+
+/* Rows (image_rows.c). */
+int image_rows_insert(struct image_store *is, const struct image_draft *draft, bool *ret_new);
+int image_rows_tag(struct image_store *is, const char *canonical, const char *id,
+		   char ret_old_id[static DIGEST_BUF]);
+int image_rows_text(struct image_store *is, const char *sql, const char *a, const char *b,
+		    char **ret_text); /* first column of the first row; NULL if none */
+int image_rows_texts(struct image_store *is, const char *sql, const char *a,
+		     char ***ret_texts); /* first column of all rows, NULL-terminated */
+/* The id behind a reference, an id or a prefix: 0, -ENOENT without err, or <0 with err. */
+int image_rows_resolve(struct image_store *is, const char *text, char ret_id[static DIGEST_BUF],
+		       struct err *err);
+
+int image_index_write(struct image_store *is); /* index.json from the rows */
+int image_sweep(struct image_store *is);       /* is->lock held, no writers */
+char *image_blob_path(const struct image_store *is, const char *digest);
+
+void image_strv_free(char **strv);
+int image_strv_add(char ***strv, size_t *n, const char *text);
+DEFINE_CLEANUP(char **, image_strv_free)
+DEFINE_CLEANUP(struct image *, image_free)
+DEFINE_CLEANUP(struct image_draft *, image_draft_free)
