@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* agent.h - what the parts of the agent share: one per VM */
+#pragma once
+
+#include <stdbool.h>
+
+#include "agent/poll.h"
+#include "rpc/server.h"
+
+struct container;
+struct process;
+struct seed;
+
+struct agent {
+	struct poller poller;
+	struct rpc_server *server;    /* owned */
+	struct container *containers; /* owned, list */
+	struct process *processes;    /* owned, list */
+	struct seed *seed;	      /* owned: made at boot, waiting for a container; may be NULL */
+	struct poll_watch port;
+	struct poll_watch children; /* signalfd for SIGCHLD */
+	int pid_ns_fd;		    /* our own pid namespace */
+	unsigned int next_cgroup;
+	bool powering_off;
+};
+
+struct agent *agent_of(const struct rpc_server_call *call);
+extern const struct rpc_method agent_methods[];

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * container.c - a root, namespaces and a cgroup, with processes in them
+ *
+ * DOC: Theory of operation
+ *
+ * A container is made with its init and stays until RemoveContainer (or until its init failed to
+ * start): its files can still be unmounted cleanly after the last process. Removing kills what is
+ * left, waits for it, and unmounts; only then is the upper disk complete.
+ */
+#include "agent/container.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "agent/agent.h"
+#include "agent/process.h"
+#include "base/log.h"
+#include "base/str.h"
+
+#define CONTAINER_KILL_TRIES 5000 /* milliseconds */
+
+/**
+ * container_find() - By id
+ * @agent: Agent
+ * @id:	   Exact id
+ *
+ * Return: borrowed, or NULL
+ */
+struct container *container_find(struct agent *agent, const char *id)
+{
+	struct container *c;
+
+	DL_FOREACH(agent->containers, c) {
+		if (str_eq(c->id, id))
+			return c;
+	}
+	return NULL;
+}
+
+/* The seed that boot made, if it fits; else one made now. */
+static int container_take_seed(struct agent *agent, unsigned long flags, struct seed **ret_seed)
+{
+	if (agent->seed && agent->seed->ns_flags == flags) {
+		*ret_seed = TAKE_PTR(agent->seed);
+		return 0;
+	}
+	return seed_new(agent, flags, ret_seed);
+}
+
+static void container_free(struct container *c)
+{
+	(void)rootfs_unmount(&c->rootfs); /* it logs */
+	if (c->seed)
+		seed_free(c->seed);
+	free(c->id);
+	free(c);
+}
+DEFINE_CLEANUP(struct container *, container_free)
+
+/**
+ * container_new() - Mount a container's root, set its limits, find it a seed
+ * @agent:	   Agent
+ * @spec:	   What it is
+ * @ret_container: Borrowed; set on success
+ * @err:	   Filled on failure; nothing is left behind
+ *
+ * Return: 0 or negative errno
+ */
+int container_new(struct agent *agent, const Arca__V1__ContainerSpec *spec,
+		  struct container **ret_container, struct err *err)
+{
+	_cleanup_(container_freep) struct container *c = NULL;
+	struct container *old = container_find(agent, spec->id);
+	int r;
+
+	if (old && old->init_alive)
+		return err_user(err, ERR_CONFLICT, "container %s is running", spec->id);
+	if (old)
+		(void)container_remove(agent, old); /* a restart in the same VM */
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return err_oom(err);
+	c->rootfs.mount_fd = -EBADF;
+	c->id = strdup(spec->id);
+	if (!c->id)
+		return err_oom(err);
+	r = rootfs_mount(spec, &c->rootfs, err);
+	if (r < 0)
+		return r;
+	r = container_take_seed(agent, seed_flags(spec), &c->seed);
+	if (r < 0)
+		return err_sys(err, r, "cannot make namespaces");
+	r = cgroup_apply(&c->seed->cgroup, spec->resources, err);
+	if (r < 0)
+		return r;
+	DL_APPEND(agent->containers, c);
+	*ret_container = TAKE_PTR(c);
+	return 0;
+}
+
+static bool container_has_processes(struct agent *agent, const struct container *c)
+{
+	struct process *p;
+
+	DL_FOREACH(agent->processes, p) {
+		if (p->container == c && p->pid > 0)
+			return true;
+	}
+	return false;
+}
+
+/**
+ * container_remove() - Kill, unmount, forget
+ * @agent: Agent
+ * @c:	   Container; freed in any case
+ *
+ * Records of its processes stay until they are released. Blocks while the last processes die.
+ *
+ * Return: 0, or negative errno if the disks could not be unmounted
+ */
+int container_remove(struct agent *agent, struct container *c)
+{
+	struct process *p;
+	int r;
+
+	(void)cgroup_freeze(&c->seed->cgroup, false); /* was it? */
+	(void)cgroup_kill(&c->seed->cgroup);	      /* often empty */
+	for (int i = 0; container_has_processes(agent, c) && i < CONTAINER_KILL_TRIES; i++) {
+		process_reap(agent);
+		if (container_has_processes(agent, c))
+			(void)usleep(1000);
+	}
+	DL_FOREACH(agent->processes, p) {
+		if (p->container == c) {
+			process_finish_output(p);
+			p->container = NULL;
+		}
+	}
+	DL_DELETE(agent->containers, c);
+	r = rootfs_unmount(&c->rootfs);
+	if (c->seed->pid > 0 && !c->init_alive)
+		c->seed->pid = 0; /* reaped: the number may be somebody else's */
+	container_free(c);
+	return r;
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rootfs.c - a container's root: EROFS below, ext4 above, overlay over both
+ *
+ * The two disks are mounted in the agent's own mount namespace only; the overlay is made as a
+ * detached mount, whose descriptor goes to the process that will live in it. So nothing of the
+ * container's root is ever visible among the agent's mounts.
+ */
+#include "agent/rootfs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/str.h"
+
+#define ROOTFS_SERIAL_MAX 64
+#define ROOTFS_UNMOUNT_TRIES 500
+
+/* Return: whether /sys/block/@name has this serial */
+static bool rootfs_disk_is(const char *name, const char *serial)
+{
+	_cleanup_free_ char *path = str_format("/sys/block/%s/serial", name);
+	_cleanup_close_ int fd = -EBADF;
+	char text[ROOTFS_SERIAL_MAX];
+	ssize_t n;
+
+	if (!path)
+		return false;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = fs_read_full(fd, text, sizeof(text) - 1);
+	if (n < 0)
+		return false;
+	text[n] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	return str_eq(text, serial);
+}
+
+static int rootfs_find_disk(const char *serial, char **ret_device, struct err *err)
+{
+	_cleanup_closedir_ DIR *dir = opendir("/sys/block");
+	struct dirent *e;
+
+	if (!dir)
+		return err_sys(err, -errno, "cannot list disks");
+	while ((e = readdir(dir))) {
+		if (!str_starts(e->d_name, "vd") || !rootfs_disk_is(e->d_name, serial))
+			continue;
+		*ret_device = str_format("/dev/%s", e->d_name);
+		return *ret_device ? 0 : err_oom(err);
+	}
+	return err_sys(err, -ENODEV, "no disk with serial \"%s\"", serial);
+}
+
+/**
+ * rootfs_boot() - Do once what every later mount would do first
+ */
+void rootfs_boot(void)
+{
+	_cleanup_free_ char *device = NULL;
+	struct err err;
+
+	(void)mkdir(ROOTFS_DIR, 0700); /* a failure shows at the first mount */
+	(void)rootfs_find_disk("", &device, &err);
+}
+
+static void rootfs_unmount_scope(struct rootfs *rootfs)
+{
+	(void)rootfs_unmount(rootfs); /* after a failed mount; it logs */
+}
+
+static int rootfs_mount_disk(const struct rootfs *rootfs, const char *name, const char *serial,
+			     const char *type, unsigned long flags, const char *data,
+			     struct err *err)
+{
+	_cleanup_free_ char *device = NULL;
+	_cleanup_free_ char *dir = str_format("%s/%s", rootfs->dir, name);
+	int r;
+
+	if (!dir)
+		return err_oom(err);
+	r = rootfs_find_disk(serial, &device, err);
+	if (r < 0)
+		return r;
+	if (mkdir(dir, 0700) < 0)
+		return err_sys(err, -errno, "cannot make %s", dir);
+	if (mount(device, dir, type, flags, data) < 0)
+		return err_sys(err, -errno, "cannot mount the disk \"%s\" as %s", serial, type);
+	return 0;
+}
+
+static int rootfs_make_upper(const struct rootfs *rootfs, const char *id, char **ret_upper,
+			     char **ret_work, struct err *err)
+{
+	_cleanup_free_ char *upper = str_format("%s/upper/upper/%s/fs", rootfs->dir, id);
+	_cleanup_free_ char *work = str_format("%s/upper/upper/%s/work", rootfs->dir, id);
+	int r;
+
+	if (!upper || !work)
+		return err_oom(err);
+	r = fs_mkdir_p(upper, 0755);
+	if (r == 0)
+		r = fs_mkdir_p(work, 0700);
+	if (r < 0)
+		return err_sys(err, r, "cannot make the upper directories");
+	*ret_upper = TAKE_PTR(upper);
+	*ret_work = TAKE_PTR(work);
+	return 0;
+}
+
+static int rootfs_make_overlay(const struct rootfs *rootfs, const char *upper, const char *work,
+			       int *ret_fd)
+{
+	_cleanup_free_ char *lower = str_format("%s/lower", rootfs->dir);
+	_cleanup_close_ int fs = -EBADF;
+	int fd;
+
+	if (!lower)
+		return -ENOMEM;
+	fs = fsopen("overlay", FSOPEN_CLOEXEC);
+	if (fs < 0)
+		return -errno;
+	if (fsconfig(fs, FSCONFIG_SET_STRING, "source", "overlay", 0) < 0 ||
+	    fsconfig(fs, FSCONFIG_SET_STRING, "lowerdir", lower, 0) < 0 ||
+	    fsconfig(fs, FSCONFIG_SET_STRING, "upperdir", upper, 0) < 0 ||
+	    fsconfig(fs, FSCONFIG_SET_STRING, "workdir", work, 0) < 0 ||
+	    fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return -errno;
+	fd = fsmount(fs, FSMOUNT_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	*ret_fd = fd;
+	return 0;
+}
+
+/**
+ * rootfs_mount() - Mount a container's disks and make its overlay
+ * @spec:	Container; the id becomes part of paths and is checked
+ * @ret_rootfs: Filled on success, ended with rootfs_unmount()
+ * @err:	Filled on failure; nothing stays mounted
+ *
+ * Return: 0 or negative errno
+ */
+int rootfs_mount(const Arca__V1__ContainerSpec *spec, struct rootfs *ret_rootfs, struct err *err)
+{
+	_cleanup_(rootfs_unmount_scope) struct rootfs rootfs = {.mount_fd = -EBADF};
+	_cleanup_free_ char *upper = NULL, *work = NULL;
+	int r;
+
+	if (!str_is_hex(spec->id))
+		return err_user(err, ERR_INVALID, "bad container id \"%s\"", spec->id);
+	rootfs.dir = str_format(ROOTFS_DIR "/%s", spec->id);
+	if (!rootfs.dir)
+		return err_oom(err);
+	if (mkdir(rootfs.dir, 0700) < 0)
+		return err_sys(err, -errno, "cannot make %s", rootfs.dir);
+	r = rootfs_mount_disk(&rootfs, "lower", spec->root_serial, "erofs", MS_RDONLY, NULL, err);
+	if (r == 0)
+		r = rootfs_mount_disk(&rootfs, "upper", spec->upper_serial, "ext4", 0,
+				      "noinit_itable", err);
+	if (r == 0)
+		r = rootfs_make_upper(&rootfs, spec->id, &upper, &work, err);
+	if (r < 0)
+		return r;
+	r = rootfs_make_overlay(&rootfs, upper, work, &rootfs.mount_fd);
+	if (r < 0)
+		return err_sys(err, r, "cannot make the overlay");
+	*ret_rootfs = rootfs;
+	rootfs = (struct rootfs){.mount_fd = -EBADF};
+	return 0;
+}
+
+/* The mounts of a namespace are dropped a little after its last process: try for a while. */
+static int rootfs_unmount_disk(const char *dir, const char *name)
+{
+	_cleanup_free_ char *path = str_format("%s/%s", dir, name);
+	_cleanup_close_ int fd = -EBADF;
+	int r = 0;
+
+	if (!path)
+		return -ENOMEM;
+	for (int i = 0; i < ROOTFS_UNMOUNT_TRIES; i++) {
+		if (umount2(path, 0) == 0 || errno == EINVAL || errno == ENOENT) {
+			(void)rmdir(path); /* on a tmpfs; may not be there */
+			return 0;
+		}
+		r = -errno;
+		(void)usleep(2000);
+	}
+	log_warn("cannot unmount %s: %s", path, strerror(-r));
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0 && syncfs(fd) < 0)
+		r = -errno;
+	(void)umount2(path, MNT_DETACH); /* the best that is left */
+	return r;
+}
+
+/**
+ * rootfs_unmount() - Unmount both disks; their data is on disk afterwards
+ * @rootfs: Empty afterwards
+ *
+ * Return: 0 or negative errno
+ */
+int rootfs_unmount(struct rootfs *rootfs)
+{
+	_cleanup_free_ char *dir = TAKE_PTR(rootfs->dir);
+	int r, r1;
+
+	if (rootfs->mount_fd >= 0)
+		(void)close(rootfs->mount_fd); /* a mount, not a file */
+	rootfs->mount_fd = -EBADF;
+	if (!dir)
+		return 0;
+	r = rootfs_unmount_disk(dir, "upper");
+	r1 = rootfs_unmount_disk(dir, "lower");
+	(void)rmdir(dir); /* on a tmpfs */
+	return r < 0 ? r : r1;
+}
