@@ -16,7 +16,7 @@ struct agent {
 	struct rpc_server *server;    /* owned */
 	struct container *containers; /* owned, list */
 	struct process *processes;    /* owned, list */
-	struct seed *seed;	      /* owned: made at boot, waiting for a container; may be NULL */
+	struct seed *seed; /* owned: made at boot, waiting for a container; may be NULL */
 	struct poll_watch port;
 	struct poll_watch children; /* signalfd for SIGCHLD */
 	int pid_ns_fd;		    /* our own pid namespace */

@@ -103,7 +103,8 @@ static int boot_leave_initramfs(void)
 
 		if (!to)
 			return -ENOMEM;
-		if (mkdir(to, 0755) < 0 || mount(boot_mounts[i].target, to, NULL, MS_MOVE, NULL) < 0)
+		if (mkdir(to, 0755) < 0 ||
+		    mount(boot_mounts[i].target, to, NULL, MS_MOVE, NULL) < 0)
 			return -errno;
 	}
 	/* What is in memory only because it was in the initramfs. */

@@ -145,7 +145,8 @@ static void child_own_stdio(uid_t uid)
 		return;
 	for (int fd = 0; fd < 3; fd++) {
 		if (fstat(fd, &st) == 0 && st.st_rdev != null.st_rdev)
-			(void)fchown(fd, uid, (gid_t)-1); /* as runc: where it can be done */
+			if (fchown(fd, uid, (gid_t)-1) < 0)
+				return; /* as runc: where it can be done */
 	}
 }
 

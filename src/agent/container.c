@@ -34,7 +34,7 @@ struct container *container_find(struct agent *agent, const char *id)
 {
 	struct container *c;
 
-	DL_FOREACH(agent->containers, c) {
+	DL_FOREACH (agent->containers, c) {
 		if (str_eq(c->id, id))
 			return c;
 	}
@@ -106,7 +106,7 @@ static bool container_has_processes(struct agent *agent, const struct container 
 {
 	struct process *p;
 
-	DL_FOREACH(agent->processes, p) {
+	DL_FOREACH (agent->processes, p) {
 		if (p->container == c && p->pid > 0)
 			return true;
 	}
@@ -134,7 +134,7 @@ int container_remove(struct agent *agent, struct container *c)
 		if (container_has_processes(agent, c))
 			(void)usleep(1000);
 	}
-	DL_FOREACH(agent->processes, p) {
+	DL_FOREACH (agent->processes, p) {
 		if (p->container == c) {
 			process_finish_output(p);
 			p->container = NULL;

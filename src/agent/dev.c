@@ -31,9 +31,9 @@ int dev_populate(int dev_fd)
 		     {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0}};
 	static const struct {
 		const char *name, *target;
-	} links[] = {{"fd", "/proc/self/fd"},	     {"stdin", "/proc/self/fd/0"},
-		     {"stdout", "/proc/self/fd/1"},  {"stderr", "/proc/self/fd/2"},
-		     {"core", "/proc/kcore"}, {"ptmx", "pts/ptmx"}};
+	} links[] = {{"fd", "/proc/self/fd"},	    {"stdin", "/proc/self/fd/0"},
+		     {"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"},
+		     {"core", "/proc/kcore"},	    {"ptmx", "pts/ptmx"}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(nodes); i++) {
 		if (mknodat(dev_fd, nodes[i].name, S_IFCHR | 0666,
@@ -109,8 +109,9 @@ static int dev_copy_all(int from_fd /* owned */, int to_fd, unsigned int depth)
 			(void)dev_copy_all(sub, sub_to, depth + 1); /* as many as there are */
 		} else if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)) {
 			/* Standard nodes are there already. */
-			if (mknodat(to_fd, e->d_name, st.st_mode, st.st_rdev) == 0)
-				(void)fchownat(to_fd, e->d_name, st.st_uid, st.st_gid, 0);
+			if (mknodat(to_fd, e->d_name, st.st_mode, st.st_rdev) < 0 &&
+			    errno != EEXIST)
+				return -errno;
 		}
 	}
 	return 0;

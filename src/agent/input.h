@@ -14,11 +14,11 @@ struct agent;
 struct input {
 	struct agent *agent; /* borrowed */
 	struct poll_watch watch;
-	int fd;	    /* owned; -EBADF: none, or closed */
-	bool tty;   /* a terminal does not end with the client's half */
-	bool eof;   /* close once the queue is empty */
-	bool half_closed; /* the call is to be answered once the queue is empty */
-	struct buf queue; /* bounded by the call's flow-control window */
+	int fd;			      /* owned; -EBADF: none, or closed */
+	bool tty;		      /* a terminal does not end with the client's half */
+	bool eof;		      /* close once the queue is empty */
+	bool half_closed;	      /* the call is to be answered once the queue is empty */
+	struct buf queue;	      /* bounded by the call's flow-control window */
 	struct rpc_server_call *call; /* borrowed: who gets its window back; may be NULL */
 };
 

@@ -81,8 +81,7 @@ int lookup_program(const char *name, char *const *env, char **ret_path, struct e
 		size_t len = strcspn(dir, ":");
 		_cleanup_free_ char *path = NULL;
 
-		path = len ? str_format("%.*s/%s", (int)len, dir, name)
-			   : str_format("./%s", name);
+		path = len ? str_format("%.*s/%s", (int)len, dir, name) : str_format("./%s", name);
 		if (!path)
 			return err_oom(err);
 		if (lookup_check(path, &op) == 0) {

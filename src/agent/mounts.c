@@ -39,9 +39,9 @@ static uint64_t mounts_attributes(uint64_t flags)
 	static const struct {
 		uint64_t flag, attribute;
 	} map[] = {
-		{MS_RDONLY, MOUNT_ATTR_RDONLY},	    {MS_NOSUID, MOUNT_ATTR_NOSUID},
-		{MS_NODEV, MOUNT_ATTR_NODEV},	    {MS_NOEXEC, MOUNT_ATTR_NOEXEC},
-		{MS_NOATIME, MOUNT_ATTR_NOATIME},   {MS_STRICTATIME, MOUNT_ATTR_STRICTATIME},
+		{MS_RDONLY, MOUNT_ATTR_RDONLY},		{MS_NOSUID, MOUNT_ATTR_NOSUID},
+		{MS_NODEV, MOUNT_ATTR_NODEV},		{MS_NOEXEC, MOUNT_ATTR_NOEXEC},
+		{MS_NOATIME, MOUNT_ATTR_NOATIME},	{MS_STRICTATIME, MOUNT_ATTR_STRICTATIME},
 		{MS_NODIRATIME, MOUNT_ATTR_NODIRATIME},
 	};
 	uint64_t attributes = 0;
@@ -142,8 +142,7 @@ int mounts_open_binds(const Arca__V1__ContainerSpec *spec, int *fds, size_t *ret
 		if (*ret_n == MOUNTS_BINDS_MAX)
 			return err_user(err, ERR_INVALID, "more than %d bind mounts",
 					MOUNTS_BINDS_MAX);
-		fd = open_tree(AT_FDCWD, m->source,
-			       flags | (m->flags & MS_REC ? AT_RECURSIVE : 0));
+		fd = open_tree(AT_FDCWD, m->source, flags | (m->flags & MS_REC ? AT_RECURSIVE : 0));
 		if (fd < 0)
 			return err_user(err, ERR_INVALID, "bind source path does not exist: %s: %s",
 					m->source, words_errno(-errno));
@@ -168,8 +167,9 @@ static int mounts_spec(int root_fd, const struct mounts_plan *plan, struct err *
 		const Arca__V1__Mount *m = spec->mounts[i];
 
 		if (mounts_is_bind(m))
-			r = bind < plan->n_bind_fds ? mounts_bind(root_fd, m, plan->bind_fds[bind++])
-						    : -EINVAL;
+			r = bind < plan->n_bind_fds
+				    ? mounts_bind(root_fd, m, plan->bind_fds[bind++])
+				    : -EINVAL;
 		else if (!made[i])
 			r = mounts_make(root_fd, m);
 		if (r < 0)
@@ -335,7 +335,8 @@ int mounts_enter(const struct mounts_plan *plan, struct err *err)
 	if (!str_empty(plan->cwd)) {
 		r = mounts_make_cwd(root_fd, plan->cwd);
 		if (r < 0)
-			return err_user(err, ERR_INVALID, "mkdir %s: %s", plan->cwd, words_errno(r));
+			return err_user(err, ERR_INVALID, "mkdir %s: %s", plan->cwd,
+					words_errno(r));
 	}
 	if (spec->readonly_rootfs)
 		r = mounts_set_attributes(root_fd, MOUNT_ATTR_RDONLY, false);

@@ -110,7 +110,7 @@ int output_rewind(struct output *o, uint64_t from)
 		return -ERANGE;
 	from = MAX(from, o->acked);
 	o->next = NULL;
-	DL_FOREACH(o->chunks, c) {
+	DL_FOREACH (o->chunks, c) {
 		if (c->offset + c->len > from) {
 			o->next = c;
 			break;

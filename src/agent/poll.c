@@ -118,7 +118,7 @@ static int poll_timeout_ms(const struct poller *p)
 
 	if (!p->timers)
 		return -1;
-	DL_FOREACH(p->timers, t) {
+	DL_FOREACH (p->timers, t) {
 		first = MIN(first, t->due_ns);
 	}
 	left = first - clock_monotonic_ns();
@@ -134,7 +134,7 @@ static void poll_run_timers(struct poller *p)
 		return;
 	now = clock_monotonic_ns();
 again:
-	DL_FOREACH(p->timers, t) {
+	DL_FOREACH (p->timers, t) {
 		if (t->due_ns > now)
 			continue;
 		poll_timer_cancel(p, t);

@@ -46,7 +46,7 @@ struct process *process_find(struct agent *agent, const char *id)
 {
 	struct process *p;
 
-	DL_FOREACH(agent->processes, p) {
+	DL_FOREACH (agent->processes, p) {
 		if (str_eq(p->id, id))
 			return p;
 	}
@@ -77,8 +77,8 @@ int process_new(struct agent *agent, const Arca__V1__StartRequest *request,
 	p->agent = agent;
 	p->report_fd = -EBADF;
 	for (uint32_t i = 0; i < ARRAY_SIZE(p->streams); i++)
-		p->streams[i] = (struct process_stream){
-			.process = p, .fd = -EBADF, .number = i + 1};
+		p->streams[i] =
+			(struct process_stream){.process = p, .fd = -EBADF, .number = i + 1};
 	input_init(&p->input, agent);
 	p->is_init = request->container != NULL;
 	p->tty = request->process->tty;
@@ -275,7 +275,7 @@ void process_reap(struct agent *agent)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		DL_FOREACH(agent->processes, p) {
+		DL_FOREACH (agent->processes, p) {
 			if (p->pid == pid) {
 				process_exited(p, status);
 				break; /* others are orphans of containers in our pid namespace */

@@ -134,7 +134,7 @@ static void sandbox_answer_hello(struct rpc_server_call *call, struct agent *age
 		rpc_server_finish(call, RPC_INTERNAL, "out of memory");
 		return;
 	}
-	DL_FOREACH(agent->processes, p) {
+	DL_FOREACH (agent->processes, p) {
 		if (p->state == PROCESS_FAILED)
 			continue;
 		sandbox_describe(p, &states[i], &exits[i]);
@@ -144,7 +144,7 @@ static void sandbox_answer_hello(struct rpc_server_call *call, struct agent *age
 	response.processes = list;
 	response.n_processes = i;
 	i = 0;
-	DL_FOREACH(agent->containers, c) {
+	DL_FOREACH (agent->containers, c) {
 		containers[i++] = c->id;
 	}
 	response.containers = containers;

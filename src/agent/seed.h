@@ -14,16 +14,16 @@ struct agent;
 
 /* What travels to the seed besides the request. */
 struct seed_fds {
-	int root_mount;		 /* detached overlay */
-	int in, out, error;	 /* child's ends of its stdio; -EBADF with a terminal */
-	const int *binds;	 /* detached trees */
+	int root_mount;	    /* detached overlay */
+	int in, out, error; /* child's ends of its stdio; -EBADF with a terminal */
+	const int *binds;   /* detached trees */
 	size_t n_binds;
 };
 
 struct seed {
-	pid_t pid; /* in our pid namespace; 0: handed on */
-	int pidfd; /* owned */
-	int report_fd; /* owned: our end */
+	pid_t pid;		/* in our pid namespace; 0: handed on */
+	int pidfd;		/* owned */
+	int report_fd;		/* owned: our end */
 	unsigned long ns_flags; /* CLONE_NEW* it has */
 	struct cgroup cgroup;
 };

@@ -51,8 +51,8 @@ static const struct stage_mount {
  */
 void stage_boot(void)
 {
-	static const char *const dirs[] = {STAGE_DIR,		 STAGE_ROOT,	    STAGE_FILES,
-					   STAGE_EMPTY,		 STAGE_DIR "/proc", STAGE_DIR "/dev",
+	static const char *const dirs[] = {STAGE_DIR,	    STAGE_ROOT,	       STAGE_FILES,
+					   STAGE_EMPTY,	    STAGE_DIR "/proc", STAGE_DIR "/dev",
 					   STAGE_DIR "/sys"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++)
@@ -220,8 +220,9 @@ int stage_attach(int root_fd, const Arca__V1__ContainerSpec *spec, bool *made, s
 		if (fate[i] == STAGE_KEEP && !m->parent)
 			r = stage_move(m->destination, root_fd);
 		if (r < 0)
-			return err_user(err, ERR_INVALID, "error mounting \"%s\" to rootfs at \"%s\": %s",
-					m->type, m->destination, words_errno(r));
+			return err_user(err, ERR_INVALID,
+					"error mounting \"%s\" to rootfs at \"%s\": %s", m->type,
+					m->destination, words_errno(r));
 	}
 	return r < 0 ? err_sys(err, r, "cannot prepare the mounts") : 0;
 }

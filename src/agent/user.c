@@ -156,7 +156,8 @@ static int user_find(const char *name, struct user_text passwd, struct user *u,
 		u->uid = (uid_t)e.uid;
 		u->gid = (gid_t)e.gid;
 		*ret_name = e.name;
-		if (e.home.len && e.home.len < sizeof(u->home) && !memchr(e.home.p, 0, e.home.len)) {
+		if (e.home.len && e.home.len < sizeof(u->home) &&
+		    !memchr(e.home.p, 0, e.home.len)) {
 			memcpy(u->home, e.home.p, e.home.len);
 			u->home[e.home.len] = '\0';
 		}
@@ -313,7 +314,8 @@ int user_load(const char *spec, char *const *add_groups, size_t n_add, struct us
 
 	r = user_read_file("/etc/passwd", &passwd, &passwd_len);
 	if (r < 0)
-		return err_user(err, ERR_INVALID, "unable to find user %s: %s", spec, words_errno(r));
+		return err_user(err, ERR_INVALID, "unable to find user %s: %s", spec,
+				words_errno(r));
 	r = user_read_file("/etc/group", &group, &group_len);
 	if (r < 0)
 		return err_user(err, ERR_INVALID, "unable to find groups for %s: %s", spec,
