@@ -44,7 +44,7 @@ struct run {
 	bool done;
 	int code, status;
 	int64_t begun_ns, first_ns;
-	bool timing, stall;
+	bool timing, stall, detach;
 	uint64_t stop_after; /* leave once this much output came */
 	uint64_t got;
 };
@@ -80,6 +80,8 @@ static void run_message(void *user, ProtobufCMessage *message)
 		if (run->timing)
 			(void)fprintf(stderr, "started pid %d after %.1f ms\n", event->started->pid,
 				      (double)(clock_monotonic_ns() - run->begun_ns) / 1e6);
+		if (run->detach)
+			exit(0);
 		break;
 	case ARCA__V1__PROCESS_EVENT__OF_OUTPUT:
 		if (!run->first_ns) {
@@ -376,6 +378,7 @@ static const char run_help[] =
 	"  -m TYPE:DEST:FLAGS:DATA[:SOURCE]  mount     -f PATH=CONTENT  file\n"
 	"  -M PATH mask  -R PATH read-only  -r read-only root  -s KEY=VALUE sysctl\n"
 	"  -P privileged  -I init  -N no_new_privs  -L BYTES memory  -p N pids\n"
+	"  -d leave once it started; the channel has one client at a time\n"
 	"  -S stall: never acknowledge   -n BYTES leave after so much output\n"
 	"  -A FROM      attach (resume) instead of start\n"
 	"  -k           not the first connection: with the token of the first\n"
@@ -503,6 +506,9 @@ static void run_option(struct run *run, struct run_options *o, int c)
 	case 'p':
 		o->resources.pids_max = atoll(optarg);
 		break;
+	case 'd':
+		run->detach = true;
+		break;
 	case 'S':
 		run->stall = true;
 		break;
@@ -533,7 +539,7 @@ int main(int argc, char **argv)
 	int c, r, code = 0;
 
 	run_init_options(&o);
-	while ((c = getopt(argc, argv, "+x:itTu:w:e:g:H:m:f:s:M:R:rPINL:p:Sn:A:kC:h")) != -1)
+	while ((c = getopt(argc, argv, "+x:itTu:w:e:g:H:m:f:s:M:R:rPINL:p:Sn:A:kC:hd")) != -1)
 		run_option(&run, &o, c);
 	if (optind >= argc)
 		run_option(&run, &o, 'h');
