@@ -4,22 +4,19 @@
  *
  * DOC: Theory of operation
  *
- * libarchive undoes the tar dialects (ustar, pax, GNU, old sparse files); names are taken as bytes.
- * What an entry means is decided here: leading slashes and "." go away, ".." is refused, ".wh."
- * names become marks, missing parents are implied, the last entry of a name wins. Paths are looked
- * up in the tree only, so nothing in an archive can reach a file of the host.
+ * tar.c undoes the tar dialects; what an entry means is decided here: leading slashes and "." go
+ * away, ".." is refused, ".wh." names become marks, missing parents are implied, the last entry of
+ * a name wins. Paths are looked up in the tree only, so nothing in an archive can reach a file of
+ * the host.
  *
  * Two habits of overlay2 are kept because images rely on them: aufs' own ".wh..wh." entries are
  * skipped, and a character device 0,0 is a whiteout. trusted.overlay.* xattrs are dropped, for they
  * would speak to the guest's overlay.
  *
- * Hostile: every byte. Limits: LAYER_ENTRIES_MAX, LAYER_PATH_MAX, LAYER_NAME_MAX, TREE_*_MAX and
- * libarchive's own 1 MiB for one pax header.
+ * Hostile: every byte. Limits: LAYER_ENTRIES_MAX, LAYER_PATH_MAX, LAYER_NAME_MAX, TREE_*_MAX.
  */
 #include "image/layer_tar.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,21 +31,18 @@
 #define LAYER_ID_MAX UINT32_MAX /* -1 means "no id" to chown */
 
 struct layer_tar {
-	struct archive *archive; /* owned */
+	struct tar *tar;	 /* owned */
 	struct tree *t;		 /* borrowed: the caller's */
 	struct layer_data *data; /* borrowed: the caller's */
 	struct err *err;	 /* borrowed: the caller's */
-	layer_tar_read_fn read;
-	void *user;
-	int source_error; /* negative errno of read(); its owner tells the story */
 	uint32_t entries;
 	uint64_t strings; /* bytes of names, targets, xattrs so far */
 };
 
 /* One entry, its path cleaned. */
 struct layer_entry {
-	struct archive_entry *e; /* borrowed: libarchive's */
-	const char *path;	 /* owned by the frame: cleaned, "" is the root */
+	const struct tar_entry *e; /* borrowed: the tar reader's */
+	const char *path;	   /* owned by the frame: cleaned, "" is the root */
 	struct tree_node *dir;
 	const char *name; /* last component, in path */
 	size_t name_len;
@@ -56,7 +50,7 @@ struct layer_entry {
 
 static void layer_tar_done(struct layer_tar *lt)
 {
-	(void)archive_read_free(lt->archive); /* nothing to flush on a reader */
+	tar_free(lt->tar);
 }
 
 static int layer_tar_invalid(struct layer_tar *lt, const char *what, const char *path)
@@ -64,30 +58,12 @@ static int layer_tar_invalid(struct layer_tar *lt, const char *what, const char 
 	return err_user(lt->err, ERR_INVALID, "invalid layer: \"%.512s\": %s", path, what);
 }
 
-static la_ssize_t layer_tar_feed(struct archive *a, void *user, const void **data)
+/* What the reader did not like; a failure of the source is its owner's story. */
+static int layer_tar_failed(struct layer_tar *lt, int r)
 {
-	struct layer_tar *lt = user;
-	ssize_t n = lt->read(lt->user, data);
-
-	if (n < 0) {
-		lt->source_error = (int)n;
-		archive_set_error(a, (int)-n, "cannot read the archive");
-		return ARCHIVE_FATAL;
-	}
-	return n;
-}
-
-/* What libarchive did not like. */
-static int layer_tar_defect(struct layer_tar *lt)
-{
-	const char *text = archive_error_string(lt->archive);
-
-	if (lt->source_error)
-		return lt->source_error;
-	if (archive_errno(lt->archive) == ENOMEM)
-		return err_oom(lt->err);
-	return err_user(lt->err, ERR_INVALID, "invalid tar header or truncated archive: %s",
-			text ? text : "unknown format");
+	if (tar_error(lt->tar))
+		return err_user(lt->err, ERR_INVALID, "invalid layer: %s", tar_error(lt->tar));
+	return r == -ENOMEM ? err_oom(lt->err) : r;
 }
 
 /* "/a//./b/" -> "a/b". Refuses "..": no tar writer needs it, and whoever uses it means harm. */
@@ -220,35 +196,32 @@ static uint32_t layer_xattrs_unique(struct tree_xattr *x, uint32_t n)
 static int layer_entry_xattrs(struct layer_tar *lt, struct layer_entry *le,
 			      struct tree_inode *inode)
 {
-	int n = archive_entry_xattr_reset(le->e);
-	const char *name;
-	const void *value;
-	size_t len, bytes = 0;
 	struct tree_xattr *x;
 	uint32_t used = 0;
+	size_t bytes = 0;
 
-	if (n <= 0)
+	if (!le->e->n_xattrs)
 		return 0;
-	if (n > TREE_XATTRS_MAX)
-		return layer_tar_invalid(lt, "too many extended attributes", le->path);
-	x = tree_alloc(lt->t, (size_t)n * sizeof(*x));
+	x = tree_alloc(lt->t, le->e->n_xattrs * sizeof(*x));
 	if (!x)
 		return err_oom(lt->err);
-	while (archive_entry_xattr_next(le->e, &name, &value, &len) == ARCHIVE_OK) {
-		size_t name_len = name ? strlen(name) : 0;
+	for (size_t i = 0; i < le->e->n_xattrs; i++) {
+		const struct tar_xattr *from = &le->e->xattrs[i];
+		size_t name_len = strlen(from->name);
 
-		if (name_len == 0 || name_len > TREE_XATTR_NAME_MAX || len > TREE_XATTR_VALUE_MAX)
+		if (name_len == 0 || name_len > TREE_XATTR_NAME_MAX ||
+		    from->len > TREE_XATTR_VALUE_MAX)
 			return layer_tar_invalid(lt, "extended attribute is too large", le->path);
-		if (str_starts(name, "trusted.overlay."))
+		if (str_starts(from->name, "trusted.overlay."))
 			continue;
-		x[used].name = tree_copy(lt->t, name, name_len);
-		x[used].value = tree_copy(lt->t, value, len);
+		x[used].name = tree_copy(lt->t, from->name, name_len);
+		x[used].value = tree_copy(lt->t, from->value, from->len);
 		x[used].name_len = (uint32_t)name_len;
-		x[used].value_len = (uint32_t)len;
+		x[used].value_len = (uint32_t)from->len;
 		if (!x[used].name || !x[used].value)
 			return err_oom(lt->err);
 		used++;
-		bytes += name_len + len;
+		bytes += name_len + from->len;
 	}
 	if (bytes > TREE_XATTRS_BYTES_MAX)
 		return layer_tar_invalid(lt, "extended attributes are too large", le->path);
@@ -261,8 +234,8 @@ static int layer_entry_xattrs(struct layer_tar *lt, struct layer_entry *le,
 static int layer_entry_target(struct layer_tar *lt, struct layer_entry *le,
 			      struct tree_inode *inode)
 {
-	const char *target = archive_entry_symlink(le->e);
-	size_t len = target ? strlen(target) : 0;
+	const char *target = le->e->link;
+	size_t len = strlen(target);
 
 	if (len == 0 || len > TREE_TARGET_MAX)
 		return layer_tar_invalid(lt, "invalid symbolic link", le->path);
@@ -276,8 +249,8 @@ static int layer_entry_target(struct layer_tar *lt, struct layer_entry *le,
 
 static int layer_entry_rdev(struct layer_tar *lt, struct layer_entry *le, struct tree_inode *inode)
 {
-	uint64_t rdev_major = (uint64_t)archive_entry_rdevmajor(le->e);
-	uint64_t rdev_minor = (uint64_t)archive_entry_rdevminor(le->e);
+	uint64_t rdev_major = (uint64_t)le->e->dev_major;
+	uint64_t rdev_minor = (uint64_t)le->e->dev_minor;
 
 	if (rdev_major >= 1u << 12 || rdev_minor >= 1u << 20)
 		return layer_tar_invalid(lt, "invalid device number", le->path);
@@ -290,9 +263,8 @@ static int layer_entry_rdev(struct layer_tar *lt, struct layer_entry *le, struct
 static int layer_entry_inode(struct layer_tar *lt, struct layer_entry *le, mode_t type,
 			     struct tree_inode **ret_inode)
 {
-	int64_t uid = archive_entry_uid(le->e), gid = archive_entry_gid(le->e);
-	struct tree_inode *inode =
-		tree_inode_new(lt->t, type | (archive_entry_perm(le->e) & 07777));
+	int64_t uid = le->e->uid, gid = le->e->gid;
+	struct tree_inode *inode = tree_inode_new(lt->t, type | le->e->mode);
 	int r = 0;
 
 	if (!inode)
@@ -301,10 +273,9 @@ static int layer_entry_inode(struct layer_tar *lt, struct layer_entry *le, mode_
 		return layer_tar_invalid(lt, "invalid owner", le->path);
 	inode->uid = (uint32_t)uid;
 	inode->gid = (uint32_t)gid;
-	/* Times before 1970 become 1970, as Docker has it. */
-	if (archive_entry_mtime_is_set(le->e) && archive_entry_mtime(le->e) >= 0) {
-		inode->mtime_sec = archive_entry_mtime(le->e);
-		inode->mtime_nsec = (uint32_t)archive_entry_mtime_nsec(le->e) % 1000000000;
+	if (le->e->mtime_sec >= 0) { /* times before 1970 become 1970, as Docker has it */
+		inode->mtime_sec = le->e->mtime_sec;
+		inode->mtime_nsec = le->e->mtime_nsec;
 	}
 	if (type == S_IFLNK)
 		r = layer_entry_target(lt, le, inode);
@@ -321,39 +292,26 @@ static int layer_write_failed(struct layer_tar *lt, struct layer_entry *le, int 
 {
 	if (r == -EFBIG)
 		return layer_tar_invalid(lt, "file is too large", le->path);
-	if (r == -EBADMSG)
-		return layer_tar_invalid(lt, "invalid sparse file", le->path);
 	return err_sys(lt->err, r, "cannot write the contents of layer file \"%.256s\"", le->path);
 }
 
 static int layer_entry_contents(struct layer_tar *lt, struct layer_entry *le,
 				struct tree_inode *inode)
 {
-	int64_t size = archive_entry_size(le->e);
-	uint64_t block = layer_data_blocks(lt->data);
+	uint64_t block = layer_data_blocks(lt->data), offset;
+	const void *piece;
+	ssize_t n;
 	int r;
 
-	if (size < 0)
-		return layer_tar_invalid(lt, "invalid size", le->path);
-	inode->size = (uint64_t)size;
+	inode->size = le->e->size;
 	inode->block = inode->size ? (uint32_t)block : 0;
-	while (size) {
-		const void *piece;
-		size_t len;
-		la_int64_t offset;
-		int ar = archive_read_data_block(lt->archive, &piece, &len, &offset);
-
-		if (ar == ARCHIVE_EOF)
-			break;
-		if (ar != ARCHIVE_OK)
-			return layer_tar_defect(lt);
-		if (offset < 0 || (uint64_t)offset > inode->size ||
-		    len > inode->size - (uint64_t)offset)
-			return layer_tar_invalid(lt, "invalid sparse file", le->path);
-		r = layer_data_write(lt->data, (uint64_t)offset, piece, len);
+	while ((n = tar_data(lt->tar, &piece, &offset)) > 0) {
+		r = layer_data_write(lt->data, offset, piece, (size_t)n);
 		if (r < 0)
 			return layer_write_failed(lt, le, r);
 	}
+	if (n < 0)
+		return layer_tar_failed(lt, (int)n);
 	r = layer_data_align(lt->data, inode->size);
 	return r < 0 ? layer_write_failed(lt, le, r) : 0;
 }
@@ -417,26 +375,40 @@ static int layer_add_inode(struct layer_tar *lt, struct layer_entry *le, mode_t 
 static int layer_add_root(struct layer_tar *lt, struct layer_entry *le)
 {
 	struct tree_node *root = tree_root(lt->t);
-	int r;
 
-	if (archive_entry_filetype(le->e) != AE_IFDIR || archive_entry_hardlink(le->e))
+	if (le->e->type != TAR_DIR)
 		return layer_tar_invalid(lt, "the root is not a directory", "/");
-	r = layer_entry_inode(lt, le, S_IFDIR, &root->inode);
 	root->flags &= (uint16_t)~TREE_IMPLIED;
-	return r;
+	return layer_entry_inode(lt, le, S_IFDIR, &root->inode);
 }
 
-static int layer_add(struct layer_tar *lt, struct archive_entry *e)
+static mode_t layer_entry_type(enum tar_type type)
 {
-	const char *raw = archive_entry_pathname(e), *link = archive_entry_hardlink(e);
+	switch (type) {
+	case TAR_SYMLINK:
+		return S_IFLNK;
+	case TAR_CHAR:
+		return S_IFCHR;
+	case TAR_BLOCK:
+		return S_IFBLK;
+	case TAR_DIR:
+		return S_IFDIR;
+	case TAR_FIFO:
+		return S_IFIFO;
+	default:
+		return S_IFREG;
+	}
+}
+
+static int layer_add(struct layer_tar *lt, const struct tar_entry *e)
+{
 	_cleanup_free_ char *path = NULL;
 	struct layer_entry le = {.e = e};
-	mode_t type = archive_entry_filetype(e);
 	int r;
 
-	if (!raw)
+	if (!*e->path)
 		return layer_tar_invalid(lt, "invalid file name", "");
-	r = layer_path_clean(lt, raw, &path);
+	r = layer_path_clean(lt, e->path, &path);
 	if (r < 0)
 		return r;
 	le.path = path;
@@ -453,32 +425,9 @@ static int layer_add(struct layer_tar *lt, struct archive_entry *e)
 	if (le.name_len >= strlen(LAYER_WHITEOUT) &&
 	    memcmp(le.name, LAYER_WHITEOUT, strlen(LAYER_WHITEOUT)) == 0)
 		return layer_add_mark(lt, &le);
-	if (link)
-		return layer_add_link(lt, &le, link);
-	switch (type) {
-	case AE_IFREG:
-	case AE_IFDIR:
-	case AE_IFLNK:
-	case AE_IFCHR:
-	case AE_IFBLK:
-	case AE_IFIFO:
-		return layer_add_inode(lt, &le, type);
-	}
-	return layer_tar_invalid(lt, "unhandled tar header type", path);
-}
-
-static int layer_tar_open(struct layer_tar *lt)
-{
-	struct archive *a = lt->archive = archive_read_new();
-
-	if (!a)
-		return err_oom(lt->err);
-	if (archive_read_support_format_tar(a) != ARCHIVE_OK ||
-	    archive_read_support_format_empty(a) != ARCHIVE_OK)
-		return err_sys(lt->err, -ENOSYS, "libarchive cannot read tar");
-	if (archive_read_open2(a, lt, NULL, layer_tar_feed, NULL, NULL) != ARCHIVE_OK)
-		return layer_tar_defect(lt);
-	return 0;
+	if (e->type == TAR_LINK)
+		return layer_add_link(lt, &le, e->link);
+	return layer_add_inode(lt, &le, layer_entry_type(e->type));
 }
 
 /**
@@ -491,22 +440,19 @@ static int layer_tar_open(struct layer_tar *lt)
  *
  * Return: 0, -EINVAL for a defect in the archive, or negative errno
  */
-int layer_tar_read(layer_tar_read_fn read, void *user, struct tree *t, struct layer_data *data,
+int layer_tar_read(tar_read_fn read, void *user, struct tree *t, struct layer_data *data,
 		   struct err *err)
 {
-	_cleanup_(layer_tar_done) struct layer_tar lt = {
-		.t = t, .data = data, .err = err, .read = read, .user = user};
-	struct archive_entry *e;
-	int ar, r;
+	_cleanup_(layer_tar_done) struct layer_tar lt = {.t = t, .data = data, .err = err};
+	struct tar_entry e;
+	int r;
 
-	r = layer_tar_open(&lt);
-	while (r == 0) {
-		ar = archive_read_next_header(lt.archive, &e);
-		if (ar == ARCHIVE_EOF)
-			return 0;
-		if (ar != ARCHIVE_OK && ar != ARCHIVE_WARN)
-			return layer_tar_defect(&lt);
-		r = layer_add(&lt, e);
+	if (tar_new(read, user, &lt.tar) < 0)
+		return err_oom(err);
+	while ((r = tar_next(lt.tar, &e)) > 0) {
+		r = layer_add(&lt, &e);
+		if (r < 0)
+			return r;
 	}
-	return r;
+	return r < 0 ? layer_tar_failed(&lt, r) : 0;
 }
