@@ -27,6 +27,7 @@ enum container_state {
 	CONTAINER_CREATED,
 	CONTAINER_RUNNING,
 	CONTAINER_PAUSED,
+	CONTAINER_RESTARTING, /* exited; its restart policy will start it again */
 	CONTAINER_EXITED,
 	CONTAINER_REMOVING,
 	CONTAINER_DEAD

@@ -15,6 +15,11 @@ struct events;
 struct containers;
 struct execs;
 
+/* What inspect and /info call these */
+#define CORE_GRAPH_DRIVER "erofs"
+#define CORE_RUNTIME "arca"
+#define CORE_LOG_DRIVER "json-file"
+
 struct core_config {
 	const char *data_root; /* absolute */
 	const char *exec_root;
