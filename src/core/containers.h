@@ -157,7 +157,7 @@ int container_networking_validate(const json_t *host_config, const json_t *netwo
 				  struct err *err);
 int container_resources_validate(const json_t *resources, struct err *err);
 
-/* container_start.c, container_exit.c */
+/* container_start.c, container_run.c, container_exit.c */
 int container_start_held(struct container *c, struct err *err);
 int container_log_get(struct container *c, struct err *err);
 int container_run_get(struct container *c, struct container_run **ret, struct err *err);
@@ -167,11 +167,23 @@ void container_run_unref(struct container_run *run);
 DEFINE_CLEANUP(struct container_run *, container_run_unref)
 #define _cleanup_run_ _cleanup_(container_run_unrefp)
 extern const struct stdio_ops container_run_ops;
-void container_run_gone(void *run); /* a sandbox_gone_fn */
+void container_run_gone(void *run);   /* a sandbox_gone_fn */
+void container_run_finish(void *run); /* a worker_fn */
 void container_record_exit(struct container *c, const struct stdio_exit *exit, const char *error);
 bool container_should_restart(struct container *c, bool daemon_start);
 void container_schedule_restart(struct container *c);
 void container_cancel_restart_timers(struct containers *cs);
+
+/* container_wait.c: a cancel that wakes those who wait for c->changed */
+struct container_waker {
+	struct container *c;
+	struct cancel *cancel;
+	struct cancel_watch watch;
+	bool fired; /* guarded by c->lock */
+};
+void container_waker_start(struct container_waker *waker, struct container *c,
+			   struct cancel *cancel);
+void container_waker_stop(struct container_waker *waker);
 
 /* container_kill.c, container_stop.c */
 int container_signal_parse(const char *text, int *ret_signo);

@@ -354,7 +354,7 @@ static int seccomp_profile_entry(struct seccomp_build *b, const json_t *entry, u
 	bool applies = (!includes || seccomp_filter_holds(includes, caps, true)) &&
 		       (!excludes || !seccomp_filter_holds(excludes, caps, false));
 	uint32_t action;
-	unsigned int n;
+	unsigned int n = 0;
 	json_t *item;
 	size_t i;
 	int r;

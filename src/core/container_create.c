@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * container_create.c - create: everything a container needs, except a VM
+ *
+ * DOC: Theory of operation
+ *
+ * Checks first, then the name (unlisted in the table), then the disk work: rootfs of the image,
+ * directory, upper disk, files. The row comes last: a directory without a row is what a crash left,
+ * and goes at the next start of the daemon (container_recover.c). On failure all is taken back.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/fs.h"
+#include "base/id.h"
+#include "base/str.h"
+#include "core/containers.h"
+#include "core/jsonx.h"
+#include "image/image.h"
+#include "vm/vm.h"
+
+#define NAME_ATTEMPTS_MAX 32
+
+DEFINE_CLEANUP(struct image *, image_free)
+
+static int create_config(struct container *c, const struct container_create *create,
+			 const struct image *image, struct err *err)
+{
+	char short_id[ID_SHORT_LEN + 1];
+	int r = container_config_normalise(create->config, &c->config, err);
+
+	if (r == 0)
+		r = container_config_merge(c->config, json_object_get(image->config, "config"), err);
+	if (r == 0)
+		r = container_config_validate(c->config, err);
+	if (r < 0)
+		return r;
+	(void)snprintf(short_id, sizeof(short_id), "%.*s", ID_SHORT_LEN, c->id);
+	if (jx_empty(c->config, "Hostname") && jx_set_str(c->config, "Hostname", short_id) < 0)
+		return err_oom(err);
+	return 0;
+}
+
+static int create_host_config(struct container *c, const struct container_create *create,
+			      struct err *err)
+{
+	int r = container_host_config_normalise(create->host_config, &c->host_config, err);
+
+	if (r < 0)
+		return r;
+	if (container_host_config_defaults(c->cs->core, c->host_config) < 0)
+		return err_oom(err);
+	r = container_host_config_validate(c->cs->core, c->host_config, create->warnings, err);
+	if (r == 0)
+		r = container_networking_validate(c->host_config, create->networking_config, err);
+	return r;
+}
+
+/* What inspect needs of the image, and what keeps it from being deleted meanwhile. */
+static int create_image(struct container *c, const struct image *image, struct err *err)
+{
+	c->image_id = strdup(image->id);
+	c->platform = strdup(image->os ? image->os : "linux");
+	c->image_bytes = image->size_bytes;
+	return c->image_id && c->platform ? 0 : err_oom(err);
+}
+
+static int create_check_platform(const char *platform, const struct image *image, struct err *err)
+{
+	size_t os = platform ? strcspn(platform, "/") : 0;
+	const char *arch = os && platform[os] ? platform + os + 1 : "";
+	size_t n = strcspn(arch, "/");
+
+	if (str_empty(platform) || !image->os || !image->architecture)
+		return 0;
+	if (strncmp(platform, image->os, os) == 0 && strlen(image->os) == os &&
+	    (n == 0 || (strncmp(arch, image->architecture, n) == 0 &&
+			strlen(image->architecture) == n)))
+		return 0;
+	return err_user(err, ERR_NOT_FOUND,
+			"image with reference %s was found but does not provide the specified "
+			"platform (%s)",
+			image->repo_tags && image->repo_tags[0] ? image->repo_tags[0] : image->id,
+			platform);
+}
+
+static int create_reserve(struct container *c, const char *name, struct err *err)
+{
+	char made[CONTAINER_NAME_MAX + 1];
+	int r = -EEXIST;
+
+	if (!str_empty(name)) {
+		if (*name == '/')
+			name++;
+		if (!container_name_valid(name))
+			return err_user(err, ERR_INVALID,
+					"Invalid container name (%s), only "
+					"[a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
+					name);
+		return containers_reserve(c->cs, c, name, err);
+	}
+	for (unsigned int i = 0; i < NAME_ATTEMPTS_MAX && r == -EEXIST; i++) {
+		container_name_generate(made, sizeof(made), i);
+		r = containers_reserve(c->cs, c, made, err);
+	}
+	return r;
+}
+
+static int create_disk(struct container *c, const struct image *image, struct err *err)
+{
+	_cleanup_free_ char *upper = str_format("%s/upper.ext4", c->dir);
+	int r;
+
+	if (!upper)
+		return err_oom(err);
+	r = image_rootfs(c->cs->core->images, image, SANDBOX_ROOT_DISK_BYTES, &c->rootfs, err);
+	if (r < 0)
+		return r;
+	r = fs_mkdir_p(c->dir, 0710);
+	if (r < 0)
+		return err_sys(err, r, "cannot make %s", c->dir);
+	r = upper_disk_create(c->cs->core->vmm, upper, err);
+	return r < 0 ? r : container_files_write(c, err);
+}
+
+static int create_build(struct container *c, const struct container_create *create,
+			const struct image *image, struct err *err)
+{
+	int r;
+
+	r = create_check_platform(create->platform, image, err);
+	if (r == 0)
+		r = create_config(c, create, image, err);
+	if (r == 0)
+		r = create_host_config(c, create, err);
+	if (r == 0)
+		r = create_image(c, image, err);
+	if (r < 0)
+		return r;
+	c->networking = json_is_object(create->networking_config)
+				? json_incref(create->networking_config)
+				: json_object();
+	c->created_ns = clock_realtime_ns();
+	r = create_reserve(c, create->name, err);
+	if (r < 0)
+		return r;
+	r = create_disk(c, image, err);
+	if (r == 0)
+		r = container_row_insert(c, err);
+	if (r < 0) {
+		containers_forget(c->cs, c);
+		(void)fs_remove_tree(c->dir); /* the sweep at the next start tries again */
+	}
+	return r;
+}
+
+/**
+ * container_create() - POST /containers/create
+ * @cs:	    Manager
+ * @create: Body in parts, borrowed
+ * @ret_id: Receives the new id
+ * @err:    Filled on failure
+ *
+ * Return: 0 or a negative errno
+ */
+int container_create(struct containers *cs, const struct container_create *create,
+		     char ret_id[static ID_BUF], struct err *err)
+{
+	_cleanup_(image_freep) struct image *image = NULL;
+	_cleanup_container_ struct container *c = NULL;
+	const char *ref = jx_str(create->config, "Image");
+	char id[ID_BUF];
+	int r;
+
+	if (str_empty(ref))
+		return err_user(err, ERR_INVALID, "no image specified");
+	r = image_get(cs->core->images, ref, &image, err);
+	if (r < 0)
+		return r;
+	id_generate(id);
+	c = container_new(cs, id);
+	if (!c)
+		return err_oom(err);
+	r = create_build(c, create, image, err);
+	if (r < 0)
+		return r;
+	containers_publish(cs, c);
+	memcpy(ret_id, id, ID_BUF);
+	container_event(c, "create", NULL);
+	return 0;
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * container_filter.c - the filters of docker ps
+ *
+ * Values of one key are alternatives, keys are all required. Regular expressions (name, id) are the
+ * client's: POSIX extended, on names of bounded length.
+ */
+#include "core/container_filter.h"
+
+#include <errno.h>
+#include <regex.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/str.h"
+#include "core/containers.h"
+#include "core/filters.h"
+#include "core/jsonx.h"
+#include "image/image.h"
+
+#define FILTER_REGEX_BYTES_MAX 512
+
+/**
+ * container_filter_words() - Whether a text equals or matches one of a key's values
+ * @filters: Parsed filters
+ * @key:     Key
+ * @text:    Text
+ *
+ * Return: the answer; true if the key is absent
+ */
+bool container_filter_words(const json_t *filters, const char *key, const char *text)
+{
+	json_t *values = json_object_get(filters, key), *item;
+	size_t i;
+
+	if (json_array_size(values) == 0)
+		return true;
+	json_array_foreach (values, i, item) {
+		const char *pattern = json_string_value(item);
+		regex_t regex;
+		bool match;
+
+		if (str_eq(pattern, text))
+			return true;
+		if (strlen(pattern) > FILTER_REGEX_BYTES_MAX ||
+		    regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB) != 0)
+			continue;
+		match = regexec(&regex, text, 0, NULL, 0) == 0;
+		regfree(&regex);
+		if (match)
+			return true;
+	}
+	return false;
+}
+
+static bool filter_name(const json_t *filters, const char *name)
+{
+	char with_slash[CONTAINER_NAME_MAX + 2];
+
+	(void)snprintf(with_slash, sizeof(with_slash), "/%s", name);
+	return container_filter_words(filters, "name", name) ||
+	       container_filter_words(filters, "name", with_slash);
+}
+
+static int filter_one_of(const json_t *filters, const char *key, const char *const *words,
+			 struct err *err)
+{
+	json_t *item;
+	size_t i, k;
+
+	json_array_foreach (json_object_get(filters, key), i, item) {
+		const char *value = json_string_value(item);
+
+		for (k = 0; words[k]; k++) {
+			if (str_eq(value, words[k]))
+				break;
+		}
+		if (!words[k])
+			return err_user(err, ERR_INVALID, "invalid filter '%s=%s'", key, value);
+	}
+	return 0;
+}
+
+static int filter_check(const json_t *filters, struct err *err)
+{
+	static const char *const health[] = {"starting", "healthy", "unhealthy", "none", NULL};
+	static const char *const boolean[] = {"true", "false", "1", "0", NULL};
+	enum container_state state;
+	json_t *item;
+	size_t i;
+	int64_t n;
+	int r;
+
+	json_array_foreach (json_object_get(filters, "status"), i, item) {
+		if (container_state_parse(json_string_value(item), &state) < 0)
+			return err_user(err, ERR_INVALID, "invalid filter 'status=%s'",
+					json_string_value(item));
+	}
+	json_array_foreach (json_object_get(filters, "exited"), i, item) {
+		if (str_i64(json_string_value(item), &n) < 0)
+			return err_user(err, ERR_INVALID, "invalid filter 'exited=%s'",
+					json_string_value(item));
+	}
+	r = filter_one_of(filters, "health", health, err);
+	return r < 0 ? r : filter_one_of(filters, "is-task", boolean, err);
+}
+
+static int filter_created(struct containers *cs, const json_t *filters, const char *key,
+			  int64_t *ret_ns, struct err *err)
+{
+	json_t *values = json_object_get(filters, key);
+	_cleanup_container_ struct container *c = NULL;
+	int r;
+
+	if (json_array_size(values) == 0)
+		return 0;
+	r = containers_find(cs, json_string_value(json_array_get(values, 0)), &c, err);
+	if (r == 0)
+		*ret_ns = c->created_ns;
+	return r;
+}
+
+static int filter_ancestors(struct container_filter *f, struct containers *cs)
+{
+	json_t *item;
+	size_t i;
+
+	if (!filters_has(f->filters, "ancestor"))
+		return 0;
+	f->ancestors = json_array();
+	json_array_foreach (json_object_get(f->filters, "ancestor"), i, item) {
+		struct image *image = NULL;
+		struct err ignored = {0};
+
+		if (image_get(cs->core->images, json_string_value(item), &image, &ignored) < 0)
+			continue; /* no such image: nothing was made from it */
+		(void)jx_add_str(f->ancestors, image->id);
+		image_free(image);
+	}
+	return f->ancestors ? 0 : -ENOMEM;
+}
+
+/**
+ * container_filter_init() - Check filters and look up what they refer to
+ * @f:	     Filter; container_filter_done() in any case
+ * @cs:	     Manager
+ * @filters: Parsed filters or NULL, borrowed
+ * @err:     Filled on failure
+ *
+ * Return: 0 or a negative errno
+ */
+int container_filter_init(struct container_filter *f, struct containers *cs, const json_t *filters,
+			  struct err *err)
+{
+	int r;
+
+	*f = (struct container_filter){.filters = filters};
+	r = filter_check(filters, err);
+	if (r == 0)
+		r = filter_created(cs, filters, "before", &f->before_ns, err);
+	if (r == 0)
+		r = filter_created(cs, filters, "since", &f->since_ns, err);
+	if (r < 0)
+		return r;
+	f->all = filters_has(filters, "status") || filters_has(filters, "exited") ||
+		 filters_has(filters, "before") || filters_has(filters, "since");
+	return filter_ancestors(f, cs) < 0 ? err_oom(err) : 0;
+}
+
+/**
+ * container_filter_done() - Free what container_filter_init() looked up
+ * @f: Filter
+ */
+void container_filter_done(struct container_filter *f)
+{
+	json_decref(f->ancestors);
+}
+
+static bool filter_array_has(const json_t *list, const char *text)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach (list, i, item) {
+		if (str_eq(json_string_value(item), text))
+			return true;
+	}
+	return false;
+}
+
+/* "80", "80/tcp", "80-90/udp" against the keys of a port map */
+static bool filter_ports(const json_t *filters, const char *key, const json_t *ports)
+{
+	json_t *values = json_object_get(filters, key), *item, *port;
+	const char *name;
+	size_t i;
+
+	if (json_array_size(values) == 0)
+		return true;
+	json_array_foreach (values, i, item) {
+		unsigned int from, to;
+		char proto[8] = "tcp";
+		int n = sscanf(json_string_value(item), "%5u-%5u/%7s", &from, &to, proto);
+
+		if (n < 2) {
+			n = sscanf(json_string_value(item), "%5u/%7s", &from, proto);
+			to = from;
+		}
+		if (n < 1)
+			continue;
+		json_object_foreach ((json_t *)ports, name, port) {
+			unsigned int number = (unsigned int)strtoul(name, NULL, 10);
+			const char *slash = strchr(name, '/');
+
+			if (number >= from && number <= to &&
+			    str_eq(slash ? slash + 1 : "tcp", proto))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Fields that change; the state lock is taken here. */
+static bool filter_state(const struct container_filter *f, struct container *c)
+{
+	RANK_LOCK_SCOPE(state, &c->lock);
+	char code[16];
+
+	if (!filter_name(f->filters, c->name))
+		return false;
+	if (!filters_match(f->filters, "status", container_state_name(c->state)))
+		return false;
+	if (filters_has(f->filters, "exited")) {
+		(void)snprintf(code, sizeof(code), "%d", c->exit_code);
+		if (container_state_is_up(c->state) || c->started_ns == 0 ||
+		    !filters_match(f->filters, "exited", code))
+			return false;
+	}
+	return true;
+}
+
+/**
+ * container_filter_match() - Whether a container passes
+ * @f: Filter
+ * @c: Container, no lock held
+ *
+ * Return: the answer
+ */
+bool container_filter_match(const struct container_filter *f, struct container *c)
+{
+	const json_t *labels = json_object_get(c->config, "Labels");
+	_cleanup_json_ json_t *host = NULL;
+
+	if (!f->filters || json_object_size(f->filters) == 0)
+		return true;
+	if ((f->before_ns && c->created_ns >= f->before_ns) ||
+	    (f->since_ns && c->created_ns <= f->since_ns))
+		return false;
+	if (f->ancestors && !filter_array_has(f->ancestors, c->image_id))
+		return false;
+	if (!filters_match_labels(f->filters, "label", labels) ||
+	    !filters_match_labels(f->filters, "label!", labels) || !filter_state(f, c))
+		return false;
+	if (filters_has(f->filters, "volume")) /* there are none yet */
+		return false;
+	if (!filters_match(f->filters, "health", "none"))
+		return false;
+	if (!filters_match(f->filters, "is-task", "false") &&
+	    !filters_match(f->filters, "is-task", "0"))
+		return false;
+	host = container_host_config(c);
+	return container_filter_words(f->filters, "id", c->id) &&
+	       filters_match(f->filters, "network", jx_str(host, "NetworkMode")) &&
+	       filter_ports(f->filters, "publish", json_object_get(host, "PortBindings")) &&
+	       filter_ports(f->filters, "expose", json_object_get(c->config, "ExposedPorts"));
+}

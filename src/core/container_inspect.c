@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * container_inspect.c - GET /containers/{id}/json
+ *
+ * Config and HostConfig are the container's own immutable objects; the rest is built anew from a
+ * snapshot taken under the state lock.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "core/containers.h"
+#include "core/exec.h"
+#include "core/jsonx.h"
+
+/**
+ * container_command() - Path and Args of a config
+ * @config:   Merged config
+ * @ret_path: Program, borrowed
+ * @ret_args: New array of the arguments
+ */
+void container_command(const json_t *config, const char **ret_path, json_t **ret_args)
+{
+	const char *const keys[] = {"Entrypoint", "Cmd"};
+	json_t *args = json_array(), *item;
+	const char *path = NULL;
+	size_t i;
+
+	for (size_t k = 0; k < ARRAY_SIZE(keys); k++) {
+		json_array_foreach (json_object_get(config, keys[k]), i, item) {
+			if (path)
+				(void)json_array_append(args, item);
+			else
+				path = json_string_value(item);
+		}
+	}
+	*ret_path = path ? path : "";
+	*ret_args = args;
+}
+
+/**
+ * container_upper_bytes() - What the container wrote, for SizeRw
+ * @c: Container
+ *
+ * Return: bytes its upper disk takes on the host
+ */
+uint64_t container_upper_bytes(struct container *c)
+{
+	_cleanup_free_ char *path = str_format("%s/upper.ext4", c->dir);
+	struct stat st;
+
+	return path && stat(path, &st) == 0 ? (uint64_t)st.st_blocks * 512 : 0;
+}
+
+/**
+ * container_mounts_json() - Mounts of inspect and list
+ * @host_config: Complete host config
+ *
+ * Return: new array: the tmpfs of --mount; those of --tmpfs are not listed, as with dockerd
+ */
+json_t *container_mounts_json(const json_t *host_config)
+{
+	json_t *mounts = json_array(), *item;
+	size_t i;
+
+	json_array_foreach (json_object_get(host_config, "Mounts"), i, item) {
+		json_t *m = json_object();
+		int r = jx_set_str(m, "Type", jx_str(item, "Type"));
+
+		r |= jx_set_str(m, "Source", "");
+		r |= jx_set_str(m, "Destination", jx_str(item, "Target"));
+		r |= jx_set_str(m, "Mode", "");
+		r |= jx_set_bool(m, "RW", !jx_bool(item, "ReadOnly"));
+		r |= jx_set_str(m, "Propagation", "");
+		if (r || json_array_append_new(mounts, m) < 0)
+			break;
+	}
+	return mounts;
+}
+
+/**
+ * container_networks_json() - NetworkSettings.Networks
+ * @c:		 Container
+ * @host_config: Complete host config
+ *
+ * Return: new object: one endpoint by name, without addresses until networks exist
+ */
+json_t *container_networks_json(struct container *c, const json_t *host_config)
+{
+	const char *name = jx_str(host_config, "NetworkMode");
+	const json_t *given =
+		json_object_get(json_object_get(c->networking, "EndpointsConfig"), name);
+	json_t *endpoint = json_object(), *networks = json_object();
+	int r;
+
+	r = jx_share(endpoint, "IPAMConfig", json_object_get(given, "IPAMConfig"));
+	r |= jx_share(endpoint, "Links", json_object_get(given, "Links"));
+	r |= jx_share(endpoint, "Aliases", json_object_get(given, "Aliases"));
+	r |= jx_set_str(endpoint, "MacAddress", "");
+	r |= jx_share(endpoint, "DriverOpts", json_object_get(given, "DriverOpts"));
+	r |= jx_set_int(endpoint, "GwPriority", jx_int(given, "GwPriority"));
+	r |= jx_set_str(endpoint, "NetworkID", "");
+	r |= jx_set_str(endpoint, "EndpointID", "");
+	r |= jx_set_str(endpoint, "Gateway", "");
+	r |= jx_set_str(endpoint, "IPAddress", "");
+	r |= jx_set_int(endpoint, "IPPrefixLen", 0);
+	r |= jx_set_str(endpoint, "IPv6Gateway", "");
+	r |= jx_set_str(endpoint, "GlobalIPv6Address", "");
+	r |= jx_set_int(endpoint, "GlobalIPv6PrefixLen", 0);
+	r |= jx_set(endpoint, "DNSNames", json_null());
+	r |= jx_set(networks, name, endpoint);
+	if (r == 0)
+		return networks;
+	json_decref(networks);
+	return NULL;
+}
+
+static int inspect_time(json_t *out, const char *key, int64_t ns)
+{
+	char text[CLOCK_RFC3339_MAX];
+
+	clock_format_rfc3339(ns, text);
+	return jx_set_str(out, key, text);
+}
+
+/* State lock held. */
+static json_t *inspect_state(const struct container *c)
+{
+	json_t *out = json_object();
+	int r = jx_set_str(out, "Status", container_state_name(c->state));
+
+	r |= jx_set_bool(out, "Running", container_state_is_up(c->state));
+	r |= jx_set_bool(out, "Paused", c->state == CONTAINER_PAUSED);
+	r |= jx_set_bool(out, "Restarting", c->state == CONTAINER_RESTARTING);
+	r |= jx_set_bool(out, "OOMKilled", c->oom_killed);
+	r |= jx_set_bool(out, "Dead", c->state == CONTAINER_DEAD);
+	r |= jx_set_int(out, "Pid", c->pid);
+	r |= jx_set_int(out, "ExitCode", c->exit_code);
+	r |= jx_set_str(out, "Error", c->error ? c->error : "");
+	r |= inspect_time(out, "StartedAt", c->started_ns);
+	r |= inspect_time(out, "FinishedAt", c->finished_ns);
+	if (r == 0)
+		return out;
+	json_decref(out);
+	return NULL;
+}
+
+static json_t *inspect_network(struct container *c, const json_t *host_config)
+{
+	return json_pack("{s:s, s:s, s:s, s:{}, s:b, s:s, s:i, s:n, s:n, s:s, s:s, s:s, s:i, s:s, "
+			 "s:i, s:s, s:s, s:o}",
+			 "Bridge", "", "SandboxID", "", "SandboxKey", "", "Ports",
+			 "HairpinMode", 0, "LinkLocalIPv6Address", "", "LinkLocalIPv6PrefixLen", 0,
+			 "SecondaryIPAddresses", "SecondaryIPv6Addresses", "EndpointID", "",
+			 "Gateway", "", "GlobalIPv6Address", "", "GlobalIPv6PrefixLen", 0,
+			 "IPAddress", "", "IPPrefixLen", 0, "IPv6Gateway", "", "MacAddress", "",
+			 "Networks", container_networks_json(c, host_config));
+}
+
+static int inspect_path(json_t *out, const char *key, const struct container *c, const char *name)
+{
+	_cleanup_free_ char *path = str_format("%s/%s", c->dir, name);
+
+	return path ? jx_set_str(out, key, path) : -1;
+}
+
+static int inspect_paths(json_t *out, struct container *c, const json_t *host_config)
+{
+	char log[ID_LEN + 16];
+	bool kept = !str_eq(jx_str(json_object_get(host_config, "LogConfig"), "Type"), "none");
+	int r = inspect_path(out, "ResolvConfPath", c, "resolv.conf");
+
+	r |= inspect_path(out, "HostnamePath", c, "hostname");
+	r |= inspect_path(out, "HostsPath", c, "hosts");
+	(void)snprintf(log, sizeof(log), "%s-json.log", c->id);
+	r |= kept ? inspect_path(out, "LogPath", c, log) : jx_set_str(out, "LogPath", "");
+	return r;
+}
+
+static int inspect_head(json_t *out, struct container *c)
+{
+	const char *path;
+	json_t *args;
+	int r;
+
+	container_command(c->config, &path, &args);
+	r = jx_set_str(out, "Id", c->id);
+	r |= inspect_time(out, "Created", c->created_ns);
+	r |= jx_set_str(out, "Path", path);
+	r |= jx_set(out, "Args", args);
+	return r;
+}
+
+static int inspect_storage(json_t *out, struct container *c, bool size)
+{
+	_cleanup_free_ char *upper = str_format("%s/upper.ext4", c->dir);
+	int r = jx_set(out, "GraphDriver",
+		       json_pack("{s:s, s:{s:s, s:s}}", "Name", CORE_GRAPH_DRIVER, "Data",
+				 "RootDisk", c->rootfs, "UpperDisk", upper ? upper : ""));
+
+	if (size) {
+		uint64_t bytes = container_upper_bytes(c);
+
+		r |= jx_set_int(out, "SizeRw", (int64_t)bytes);
+		r |= jx_set_int(out, "SizeRootFs", (int64_t)(c->image_bytes + bytes));
+	}
+	return r;
+}
+
+static int inspect_fill(json_t *out, struct container *c, const json_t *host_config, bool size)
+{
+	struct execs *execs = c->cs->core->execs;
+	char name[CONTAINER_NAME_MAX + 2];
+	json_t *ids = execs ? exec_ids(execs, c->id) : NULL;
+	int r = inspect_head(out, c);
+
+	rank_lock(&c->lock);
+	r |= jx_set(out, "State", inspect_state(c));
+	(void)snprintf(name, sizeof(name), "/%s", c->name);
+	r |= jx_set_int(out, "RestartCount", c->restart_count);
+	r |= inspect_storage(out, c, size);
+	rank_unlock(&c->lock);
+	r |= jx_set_str(out, "Image", c->image_id);
+	r |= inspect_paths(out, c, host_config);
+	r |= jx_set_str(out, "Name", name);
+	r |= jx_set_str(out, "Driver", CORE_GRAPH_DRIVER);
+	r |= jx_set_str(out, "Platform", c->platform);
+	r |= jx_set_str(out, "MountLabel", "");
+	r |= jx_set_str(out, "ProcessLabel", "");
+	r |= jx_set_str(out, "AppArmorProfile", "");
+	r |= jx_set(out, "ExecIDs", ids ? ids : json_null());
+	r |= jx_share(out, "HostConfig", host_config);
+	r |= jx_set(out, "Mounts", container_mounts_json(host_config));
+	r |= jx_share(out, "Config", c->config);
+	r |= jx_set(out, "NetworkSettings", inspect_network(c, host_config));
+	return r;
+}
+
+/**
+ * container_inspect() - Everything about a container
+ * @cs:	  Manager
+ * @ref:  Container
+ * @size: With SizeRw and SizeRootFs
+ * @ret:  New object
+ * @err:  Filled on failure
+ *
+ * Return: 0 or a negative errno
+ */
+int container_inspect(struct containers *cs, const char *ref, bool size, json_t **ret,
+		      struct err *err)
+{
+	_cleanup_container_ struct container *c = NULL;
+	_cleanup_json_ json_t *host_config = NULL, *out = json_object();
+	int r = containers_find(cs, ref, &c, err);
+
+	if (r < 0)
+		return r;
+	host_config = container_host_config(c);
+	if (inspect_fill(out, c, host_config, size))
+		return err_oom(err);
+	*ret = TAKE_PTR(out);
+	return 0;
+}

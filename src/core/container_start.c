@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * container_start.c - start: clone a VM and have the agent run the process in it
+ *
+ * Everything that can be done before is done at create (rootfs, upper disk, files) or once (the
+ * seccomp filter). The path: row says a VM may exist; clone; one message with the whole spec,
+ * pipelined behind the clone's Hello; wait for `started`; row and event. A daemon killed anywhere
+ * in between finds the VM by its row (container_recover.c).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "core/containers.h"
+#include "core/jsonx.h"
+#include "core/spec.h"
+#include "image/image.h"
+#include "rpc/client.h"
+#include "vm/vm.h"
+
+static void cleanup_request(Arca__V1__StartRequest **request)
+{
+	if (*request)
+		arca__v1__start_request__free_unpacked(*request, NULL);
+}
+
+static int start_check_state(struct container *c, struct err *err)
+{
+	RANK_LOCK_SCOPE(state, &c->lock);
+
+	switch (c->state) {
+	case CONTAINER_RUNNING:
+		err_user(err, ERR_NOT_MODIFIED, "container is already running");
+		return -EALREADY;
+	case CONTAINER_PAUSED:
+		err_user(err, ERR_CONFLICT, "cannot start a paused container, try unpause instead");
+		return -EBUSY;
+	case CONTAINER_REMOVING:
+	case CONTAINER_DEAD:
+		err_user(err, ERR_CONFLICT,
+			 "container is marked for removal and cannot be started");
+		return -EBUSY;
+	default:
+		return 0;
+	}
+}
+
+/* Assembled at create; again if somebody cleared the image store since. */
+static int start_rootfs(struct container *c, struct err *err)
+{
+	struct image *image = NULL;
+	char *vmdk = NULL;
+	int r;
+
+	if (fs_exists(c->rootfs))
+		return 0;
+	r = image_get(c->cs->core->images, c->image_id, &image, err);
+	if (r < 0)
+		return r;
+	r = image_rootfs(c->cs->core->images, image, SANDBOX_ROOT_DISK_BYTES, &vmdk, err);
+	image_free(image);
+	if (r < 0)
+		return r;
+	rank_lock(&c->lock);
+	free(c->rootfs);
+	c->rootfs = vmdk;
+	rank_unlock(&c->lock);
+	return 0;
+}
+
+static int start_request(struct container *c, const json_t *host_config,
+			 Arca__V1__StartRequest **ret, struct err *err)
+{
+	_cleanup_free_ char *hosts = container_hosts_text(c);
+	_cleanup_free_ char *resolv = container_resolv_text(c);
+	struct spec_source source = {.id = c->id,
+				     .config = c->config,
+				     .host_config = host_config,
+				     .hosts = hosts,
+				     .resolv = resolv};
+
+	if (!hosts || !resolv)
+		return err_oom(err);
+	return spec_start_request(&source, ret, err);
+}
+
+static void start_set_phase(struct container_run *run, enum run_phase phase)
+{
+	RANK_LOCK_SCOPE(state, &run->c->lock);
+	run->phase = phase;
+}
+
+/* Clone and send. On failure the run is unusable and its VM, if any, is gone. */
+static int start_vm(struct container_run *run, const json_t *host_config,
+		    const Arca__V1__StartRequest *request, struct err *err)
+{
+	struct container *c = run->c;
+	struct core *core = c->cs->core;
+	_cleanup_free_ char *upper = str_format("%s/upper.ext4", c->dir);
+	struct sandbox_spec spec = {.id = c->id,
+				    .shape = spec_shape(core, host_config),
+				    .root_disk = c->rootfs,
+				    .upper_disk = upper};
+	int r;
+
+	if (!upper)
+		return err_oom(err);
+	r = vmm_prepare(core->vmm, spec.shape, err);
+	if (r < 0)
+		return r;
+	start_set_phase(run, RUN_STARTING);
+	r = sandbox_start(core->vmm, &spec, container_run_gone, run, &run->sb, err);
+	if (r < 0)
+		return r;
+	return stdio_start(run->io, sandbox_rpc(run->sb), request, err);
+}
+
+/* Return: 0 once the process runs, -ENOEXEC with the agent's status and words in the run. */
+static int start_wait(struct container_run *run)
+{
+	struct container *c = run->c;
+	struct timespec until;
+	int r = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += CONTAINER_START_WAIT_MS / 1000;
+	RANK_LOCK_SCOPE(state, &c->lock);
+	while (run->phase == RUN_STARTING && r == 0)
+		r = pthread_cond_timedwait(&c->changed, &c->lock.mutex, &until);
+	if (run->started)
+		return 0;
+	if (run->phase == RUN_STARTING) {
+		run->phase = RUN_FAILED;
+		run->rpc_status = RPC_DEADLINE_EXCEEDED;
+		run->fail_text = strdup("the agent in the virtual machine does not answer");
+	}
+	return -ENOEXEC;
+}
+
+static int start_exit_code(int rpc_status)
+{
+	switch (rpc_status) {
+	case RPC_NOT_FOUND:
+		return 127;
+	case RPC_PERMISSION_DENIED:
+		return 126;
+	default:
+		return 128;
+	}
+}
+
+static void start_fail_words(struct container_run *run, struct err *err)
+{
+	RANK_LOCK_SCOPE(state, &run->c->lock);
+	enum err_kind kind = ERR_INTERNAL;
+
+	if (run->rpc_status == RPC_NOT_FOUND || run->rpc_status == RPC_PERMISSION_DENIED ||
+	    run->rpc_status == RPC_INVALID_ARGUMENT)
+		kind = ERR_CANNOT_RUN;
+	err_user(err, kind,
+		 "failed to create task for container: failed to create shim task: OCI runtime "
+		 "create failed: runc create failed: unable to start container process: %s: unknown",
+		 str_empty(run->fail_text) ? "the agent gave no reason" : run->fail_text);
+}
+
+/* The process never ran: take everything back, remember why. Verb lock held. */
+static void start_failed(struct container_run *run, const struct err *err)
+{
+	struct container *c = run->c;
+	int code;
+
+	rank_lock(&c->lock);
+	code = start_exit_code(run->rpc_status);
+	if (run->phase != RUN_FAILED)
+		run->phase = RUN_FAILED;
+	if (c->state == CONTAINER_RESTARTING)
+		container_move(c, CONTAINER_EXITED);
+	c->exit_code = code;
+	c->pid = 0;
+	free(c->error);
+	c->error = strdup(err->msg);
+	c->version++;
+	rank_unlock(&c->lock);
+	if (run->sb)
+		sandbox_stop(run->sb, 0); /* nothing was written that is worth the wait */
+	stdio_lost(run->io); /* ends clients where no callback did */
+	rank_lock(&c->lock);
+	c->vm = CONTAINER_VM_NONE;
+	rank_unlock(&c->lock);
+	(void)container_row_save(c); /* it said so */
+	container_run_drop(c);
+}
+
+static void start_succeeded(struct container_run *run)
+{
+	struct container *c = run->c;
+
+	rank_lock(&c->lock);
+	container_move(c, CONTAINER_RUNNING);
+	c->pid = sandbox_pid(run->sb);
+	c->started_ns = clock_realtime_ns();
+	c->finished_ns = 0;
+	c->exit_code = 0;
+	c->oom_killed = false;
+	c->stopped_by_user = false;
+	free(c->error);
+	c->error = NULL;
+	rank_unlock(&c->lock);
+	(void)container_row_save(c); /* it said so */
+	container_event(c, "start", NULL);
+}
+
+/**
+ * container_start_held() - Start a container that is not running
+ * @c:	 Container, verb lock held
+ * @err: Filled on failure, in dockerd's words where the command cannot be run
+ *
+ * Return: 0, -EALREADY (ERR_NOT_MODIFIED) if it runs, or a negative errno
+ */
+int container_start_held(struct container *c, struct err *err)
+{
+	_cleanup_(cleanup_request) Arca__V1__StartRequest *request = NULL;
+	_cleanup_json_ json_t *host_config = container_host_config(c);
+	_cleanup_run_ struct container_run *run = NULL;
+	int64_t t0 = clock_monotonic_ns(), sent;
+	int r;
+
+	r = start_check_state(c, err);
+	if (r == 0)
+		r = start_rootfs(c, err);
+	if (r == 0)
+		r = start_request(c, host_config, &request, err);
+	if (r < 0)
+		return r;
+	rank_lock(&c->lock);
+	r = container_run_get(c, &run, err);
+	if (r == 0)
+		c->vm = CONTAINER_VM_RUN;
+	rank_unlock(&c->lock);
+	if (r == 0 && container_row_save(c) < 0)
+		r = err_sys(err, -EIO, "cannot record the start of %.12s", c->id);
+	if (r == 0)
+		r = start_vm(run, host_config, request, err);
+	sent = clock_monotonic_ns();
+	if (r == 0) {
+		r = start_wait(run);
+		if (r < 0)
+			start_fail_words(run, err);
+	}
+	if (r < 0) {
+		if (run)
+			start_failed(run, err);
+		return r;
+	}
+	start_succeeded(run);
+	log_debug("container %.12s started: request to agent %.1f ms, in all %.1f ms", c->id,
+		  (double)(sent - t0) / 1e6, (double)(clock_monotonic_ns() - t0) / 1e6);
+	return 0;
+}
+
+/**
+ * container_start() - POST /containers/{id}/start
+ * @cs:	 Manager
+ * @ref: Container
+ * @err: Filled on failure
+ *
+ * Return: 0, -EALREADY with ERR_NOT_MODIFIED, or a negative errno
+ */
+int container_start(struct containers *cs, const char *ref, struct err *err)
+{
+	_cleanup_container_ struct container *c = NULL;
+	int r = containers_find(cs, ref, &c, err);
+
+	if (r < 0)
+		return r;
+	RANK_LOCK_SCOPE(verb, &c->verb);
+	rank_lock(&c->lock);
+	if (c->state == CONTAINER_RESTARTING) { /* up already, as Docker counts */
+		rank_unlock(&c->lock);
+		err_user(err, ERR_NOT_MODIFIED, "container is already running");
+		return -EALREADY;
+	}
+	c->restart_count = 0;
+	c->restart_delay_ms = 0;
+	rank_unlock(&c->lock);
+	r = container_start_held(c, err);
+	if (r < 0 && r != -EALREADY) {
+		_cleanup_json_ json_t *host_config = container_host_config(c);
+		struct err ignored = {0};
+
+		if (jx_bool(host_config, "AutoRemove"))
+			(void)container_remove_held(c, &ignored); /* the start's error counts */
+	}
+	return r;
+}

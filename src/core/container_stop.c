@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * container_stop.c - stop: the stop signal, patience, SIGKILL; restart
+ *
+ * The verb lock is not held while we wait: recording the exit needs it.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+
+#include "base/err.h"
+#include "base/str.h"
+#include "core/containers.h"
+#include "core/jsonx.h"
+
+static int stop_signal(struct container *c, const char *signal, int *ret_signo, struct err *err)
+{
+	const char *text = str_empty(signal) ? jx_str(c->config, "StopSignal") : signal;
+
+	if (str_empty(text)) {
+		*ret_signo = SIGTERM;
+		return 0;
+	}
+	if (container_signal_parse(text, ret_signo) < 0)
+		return err_user(err, ERR_INVALID, "Invalid signal: %s", text);
+	return 0;
+}
+
+static int stop_timeout(struct container *c, int timeout_s)
+{
+	const json_t *own = json_object_get(c->config, "StopTimeout");
+
+	if (timeout_s == INT_MIN)
+		timeout_s = json_is_integer(own) ? (int)json_integer_value(own)
+						 : CONTAINER_STOP_DEFAULT_S;
+	return timeout_s < 0 ? -1 : timeout_s > INT_MAX / 1000 ? INT_MAX : timeout_s * 1000;
+}
+
+/* A container that waits for its restart only has to stop waiting. */
+static bool stop_restarting(struct container *c)
+{
+	bool was;
+
+	RANK_LOCK_SCOPE(verb, &c->verb);
+	rank_lock(&c->lock);
+	was = c->state == CONTAINER_RESTARTING;
+	if (was) {
+		c->stopped_by_user = true;
+		container_move(c, CONTAINER_EXITED);
+	}
+	rank_unlock(&c->lock);
+	if (was)
+		(void)container_row_save(c); /* it said so */
+	return was;
+}
+
+/* Signal, wait, kill. */
+static int stop_run(struct container *c, int signo, int timeout_ms, uint64_t exits,
+		    struct cancel *cancel, struct err *err)
+{
+	int r = container_signal_send(c, signo, err);
+
+	if (r < 0 && err->kind == ERR_CONFLICT) /* it has ended: the exit is being recorded */
+		return container_wait_exits(c, exits, CONTAINER_KILL_WAIT_MS, cancel);
+	if (r == 0)
+		r = container_wait_exits(c, exits, timeout_ms, cancel);
+	if (r == 0)
+		return 0;
+	if (r == -ECANCELED) /* the client left: as dockerd, what was begun is not finished */
+		return err_sys(err, r, "the client is gone");
+	return container_kill_now(c, false, err);
+}
+
+/**
+ * container_stop_it() - Stop a container and wait until its exit was recorded
+ * @c:	       Container, no lock held
+ * @signal:    First signal, or NULL for the container's own
+ * @timeout_s: Seconds until SIGKILL; -1 never; INT_MIN the container's own
+ * @cancel:    Ends the wait, may be NULL
+ * @err:       Filled on failure
+ *
+ * Return: 0, -EALREADY with ERR_NOT_MODIFIED if it does not run, or a negative errno
+ */
+int container_stop_it(struct container *c, const char *signal, int timeout_s, struct cancel *cancel,
+		      struct err *err)
+{
+	uint64_t exits;
+	bool up;
+	int signo, r;
+
+	r = stop_signal(c, signal, &signo, err);
+	if (r < 0)
+		return r;
+	if (stop_restarting(c)) {
+		container_event(c, "stop", NULL);
+		return 0;
+	}
+	rank_lock(&c->lock);
+	up = c->state == CONTAINER_RUNNING || c->state == CONTAINER_PAUSED;
+	exits = c->exits;
+	if (up)
+		c->stopped_by_user = true;
+	rank_unlock(&c->lock);
+	if (!up) {
+		err_user(err, ERR_NOT_MODIFIED, "container is already stopped");
+		return -EALREADY;
+	}
+	r = stop_run(c, signo, stop_timeout(c, timeout_s), exits, cancel, err);
+	if (r == 0)
+		container_event(c, "stop", NULL);
+	return r;
+}
+
+/**
+ * container_stop() - POST /containers/{id}/stop
+ * @cs:	       Manager
+ * @ref:       Container
+ * @signal:    First signal, or NULL
+ * @timeout_s: As for container_stop_it()
+ * @cancel:    Ends the wait, may be NULL
+ * @err:       Filled on failure
+ *
+ * Return: 0, -EALREADY with ERR_NOT_MODIFIED, or a negative errno
+ */
+int container_stop(struct containers *cs, const char *ref, const char *signal, int timeout_s,
+		   struct cancel *cancel, struct err *err)
+{
+	_cleanup_container_ struct container *c = NULL;
+	int r = containers_find(cs, ref, &c, err);
+
+	return r < 0 ? r : container_stop_it(c, signal, timeout_s, cancel, err);
+}
+
+static void restart_keep(struct container *c, bool keep)
+{
+	RANK_LOCK_SCOPE(state, &c->lock);
+	c->keep = keep;
+}
+
+/**
+ * container_restart() - POST /containers/{id}/restart
+ * @cs:	       Manager
+ * @ref:       Container
+ * @signal:    First signal, or NULL
+ * @timeout_s: As for container_stop_it()
+ * @cancel:    Ends the wait, may be NULL
+ * @err:       Filled on failure
+ *
+ * Return: 0 or a negative errno
+ */
+int container_restart(struct containers *cs, const char *ref, const char *signal, int timeout_s,
+		      struct cancel *cancel, struct err *err)
+{
+	_cleanup_container_ struct container *c = NULL;
+	int r = containers_find(cs, ref, &c, err);
+
+	if (r < 0)
+		return r;
+	restart_keep(c, true); /* --rm does not remove it in between */
+	r = container_stop_it(c, signal, timeout_s, cancel, err);
+	if (r == 0 || r == -EALREADY) {
+		RANK_LOCK_SCOPE(verb, &c->verb); /* waits until the VM is down */
+		restart_keep(c, false);
+		r = container_start_held(c, err);
+	} else {
+		restart_keep(c, false);
+	}
+	if (r == 0)
+		container_event(c, "restart", NULL);
+	return r;
+}
