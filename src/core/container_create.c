@@ -33,7 +33,8 @@ static int create_config(struct container *c, const struct container_create *cre
 	int r = container_config_normalise(create->config, &c->config, err);
 
 	if (r == 0)
-		r = container_config_merge(c->config, json_object_get(image->config, "config"), err);
+		r = container_config_merge(c->config, json_object_get(image->config, "config"),
+					   err);
 	if (r == 0)
 		r = container_config_validate(c->config, err);
 	if (r < 0)
@@ -77,8 +78,8 @@ static int create_check_platform(const char *platform, const struct image *image
 	if (str_empty(platform) || !image->os || !image->architecture)
 		return 0;
 	if (strncmp(platform, image->os, os) == 0 && strlen(image->os) == os &&
-	    (n == 0 || (strncmp(arch, image->architecture, n) == 0 &&
-			strlen(image->architecture) == n)))
+	    (n == 0 ||
+	     (strncmp(arch, image->architecture, n) == 0 && strlen(image->architecture) == n)))
 		return 0;
 	return err_user(err, ERR_NOT_FOUND,
 			"image with reference %s was found but does not provide the specified "

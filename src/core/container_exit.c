@@ -153,8 +153,8 @@ static void exit_events(struct container *c, const struct stdio_exit *exit)
 		       (long long)(ran_ns > 0 ? ran_ns / NSEC_PER_SEC : 0));
 	if (exit->oom_killed)
 		container_event(c, "oom", NULL);
-	container_event(c, "die", json_pack("{s:s, s:s}", "exitCode", code, "execDuration",
-					    seconds));
+	container_event(c, "die",
+			json_pack("{s:s, s:s}", "exitCode", code, "execDuration", seconds));
 }
 
 /**

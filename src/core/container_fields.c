@@ -19,12 +19,12 @@ enum field_kind {
 	F_STR,
 	F_BOOL,
 	F_INT,
-	F_STRV,	  /* array of strings */
+	F_STRV,	   /* array of strings */
 	F_COMMAND, /* array of strings; one string is an array of one */
-	F_ARRAY,  /* array of objects */
-	F_STRMAP, /* object of strings */
-	F_OBJECT, /* object of anything */
-	F_INTV	  /* array of integers */
+	F_ARRAY,   /* array of objects */
+	F_STRMAP,  /* object of strings */
+	F_OBJECT,  /* object of anything */
+	F_INTV	   /* array of integers */
 };
 
 enum field_unset {
@@ -41,18 +41,30 @@ struct field {
 };
 
 static const struct field container_config_fields[] = {
-	{"Hostname", F_STR, U_ZERO},	     {"Domainname", F_STR, U_ZERO},
-	{"User", F_STR, U_ZERO},	     {"AttachStdin", F_BOOL, U_ZERO},
-	{"AttachStdout", F_BOOL, U_ZERO},    {"AttachStderr", F_BOOL, U_ZERO},
-	{"ExposedPorts", F_OBJECT, U_OMIT},  {"Tty", F_BOOL, U_ZERO},
-	{"OpenStdin", F_BOOL, U_ZERO},	     {"StdinOnce", F_BOOL, U_ZERO},
-	{"Env", F_STRV, U_NULL},	     {"Cmd", F_COMMAND, U_NULL},
-	{"Healthcheck", F_OBJECT, U_ABSENT}, {"ArgsEscaped", F_BOOL, U_OMIT},
-	{"Image", F_STR, U_ZERO},	     {"Volumes", F_OBJECT, U_NULL},
-	{"WorkingDir", F_STR, U_ZERO},	     {"Entrypoint", F_COMMAND, U_NULL},
-	{"NetworkDisabled", F_BOOL, U_OMIT}, {"MacAddress", F_STR, U_OMIT},
-	{"OnBuild", F_STRV, U_NULL},	     {"Labels", F_STRMAP, U_ZERO},
-	{"StopSignal", F_STR, U_OMIT},	     {"StopTimeout", F_INT, U_ABSENT},
+	{"Hostname", F_STR, U_ZERO},
+	{"Domainname", F_STR, U_ZERO},
+	{"User", F_STR, U_ZERO},
+	{"AttachStdin", F_BOOL, U_ZERO},
+	{"AttachStdout", F_BOOL, U_ZERO},
+	{"AttachStderr", F_BOOL, U_ZERO},
+	{"ExposedPorts", F_OBJECT, U_OMIT},
+	{"Tty", F_BOOL, U_ZERO},
+	{"OpenStdin", F_BOOL, U_ZERO},
+	{"StdinOnce", F_BOOL, U_ZERO},
+	{"Env", F_STRV, U_NULL},
+	{"Cmd", F_COMMAND, U_NULL},
+	{"Healthcheck", F_OBJECT, U_ABSENT},
+	{"ArgsEscaped", F_BOOL, U_OMIT},
+	{"Image", F_STR, U_ZERO},
+	{"Volumes", F_OBJECT, U_NULL},
+	{"WorkingDir", F_STR, U_ZERO},
+	{"Entrypoint", F_COMMAND, U_NULL},
+	{"NetworkDisabled", F_BOOL, U_OMIT},
+	{"MacAddress", F_STR, U_OMIT},
+	{"OnBuild", F_STRV, U_NULL},
+	{"Labels", F_STRMAP, U_ZERO},
+	{"StopSignal", F_STR, U_OMIT},
+	{"StopTimeout", F_INT, U_ABSENT},
 	{"Shell", F_COMMAND, U_OMIT},
 };
 
@@ -129,9 +141,15 @@ static const struct field container_host_fields[] = {
 };
 
 static const char *const field_kind_names[] = {
-	[F_STR] = "string",	[F_BOOL] = "bool",     [F_INT] = "int64",
-	[F_STRV] = "[]string",	[F_COMMAND] = "[]string", [F_ARRAY] = "[]object",
-	[F_STRMAP] = "map[string]string", [F_OBJECT] = "object", [F_INTV] = "[]uint",
+	[F_STR] = "string",
+	[F_BOOL] = "bool",
+	[F_INT] = "int64",
+	[F_STRV] = "[]string",
+	[F_COMMAND] = "[]string",
+	[F_ARRAY] = "[]object",
+	[F_STRMAP] = "map[string]string",
+	[F_OBJECT] = "object",
+	[F_INTV] = "[]uint",
 };
 
 static bool field_elements_are(const json_t *value, json_type type)
@@ -225,9 +243,8 @@ static int fields_normalise(const struct field *fields, size_t n, const char *wh
 		json_t *value = json_object_get(in, f->name);
 
 		if (value && !json_is_null(value) && !field_fits(f->kind, value)) {
-			err_user(err, ERR_INVALID,
-				 "invalid JSON: field %s.%s must be of type %s", what, f->name,
-				 field_kind_names[f->kind]);
+			err_user(err, ERR_INVALID, "invalid JSON: field %s.%s must be of type %s",
+				 what, f->name, field_kind_names[f->kind]);
 			return -EINVAL;
 		}
 		if (field_put(out, f, value) < 0)

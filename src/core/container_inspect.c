@@ -152,8 +152,8 @@ static json_t *inspect_network(struct container *c, const json_t *host_config)
 {
 	return json_pack("{s:s, s:s, s:s, s:{}, s:b, s:s, s:i, s:n, s:n, s:s, s:s, s:s, s:i, s:s, "
 			 "s:i, s:s, s:s, s:o}",
-			 "Bridge", "", "SandboxID", "", "SandboxKey", "", "Ports",
-			 "HairpinMode", 0, "LinkLocalIPv6Address", "", "LinkLocalIPv6PrefixLen", 0,
+			 "Bridge", "", "SandboxID", "", "SandboxKey", "", "Ports", "HairpinMode", 0,
+			 "LinkLocalIPv6Address", "", "LinkLocalIPv6PrefixLen", 0,
 			 "SecondaryIPAddresses", "SecondaryIPv6Addresses", "EndpointID", "",
 			 "Gateway", "", "GlobalIPv6Address", "", "GlobalIPv6PrefixLen", 0,
 			 "IPAddress", "", "IPPrefixLen", 0, "IPv6Gateway", "", "MacAddress", "",

@@ -87,8 +87,7 @@ int container_signal_send(struct container *c, int signo, struct err *err)
  *
  * Return: 0, -ETIMEDOUT, or -ECANCELED
  */
-int container_wait_exits(struct container *c, uint64_t exits, int timeout_ms,
-			 struct cancel *cancel)
+int container_wait_exits(struct container *c, uint64_t exits, int timeout_ms, struct cancel *cancel)
 {
 	struct container_waker waker;
 	struct timespec until;

@@ -44,9 +44,9 @@ static json_t *list_ports(const json_t *config)
 	json_object_foreach (json_object_get(config, "ExposedPorts"), name, value) {
 		const char *slash = strchr(name, '/');
 
-		(void)json_array_append_new(
-			ports, json_pack("{s:i, s:s}", "PrivatePort", (int)strtoul(name, NULL, 10),
-					 "Type", slash ? slash + 1 : "tcp"));
+		(void)json_array_append_new(ports, json_pack("{s:i, s:s}", "PrivatePort",
+							     (int)strtoul(name, NULL, 10), "Type",
+							     slash ? slash + 1 : "tcp"));
 	}
 	return ports;
 }

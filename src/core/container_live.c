@@ -16,7 +16,7 @@
 #include "vm/vm.h"
 
 struct container_hold {
-	struct container_run *run;   /* owned reference */
+	struct container_run *run;    /* owned reference */
 	json_t *config, *host_config; /* owned references */
 };
 
@@ -96,7 +96,7 @@ void container_live_put(struct container_live *live)
  * Return: 0 or a negative errno
  */
 int container_process_spec(const struct container_live *live, bool privileged,
-			   struct _Arca__V1__ProcessSpec **ret, struct err *err)
+			   struct Arca__V1__ProcessSpec **ret, struct err *err)
 {
 	struct spec_source source = {
 		.id = live->id, .config = live->config, .host_config = live->host_config};

@@ -114,8 +114,8 @@ static void recover_vm(struct container *c)
 	r = container_run_get(c, &run, &err);
 	rank_unlock(&c->lock);
 	if (r == 0)
-		r = sandbox_adopt(c->cs->core->vmm, c->id, container_run_gone, run, &run->sb, &hello,
-				  &err);
+		r = sandbox_adopt(c->cs->core->vmm, c->id, container_run_gone, run, &run->sb,
+				  &hello, &err);
 	if (r < 0) {
 		if (r != -ENOENT)
 			log_error("container %.12s: cannot reach its virtual machine: %s", c->id,

@@ -62,8 +62,8 @@ static int remove_check(struct container *c, bool force, struct err *err)
 	if (c->removed)
 		return err_user(err, ERR_NOT_FOUND, "No such container: %s", c->id);
 	if (c->state == CONTAINER_REMOVING)
-		return err_user(err, ERR_CONFLICT,
-				"removal of container %s is already in progress", c->id);
+		return err_user(err, ERR_CONFLICT, "removal of container %s is already in progress",
+				c->id);
 	if (!container_state_is_up(c->state))
 		return 0;
 	if (force)

@@ -48,7 +48,8 @@ int container_rename(struct containers *cs, const char *ref, const char *name, s
 		return r;
 	r = container_row_save_name(c, err);
 	if (r < 0) {
-		(void)containers_rename(cs, c, old, &ignored); /* nobody took it meanwhile, or 500 */
+		(void)containers_rename(cs, c, old,
+					&ignored); /* nobody took it meanwhile, or 500 */
 		return r;
 	}
 	(void)snprintf(with_slash, sizeof(with_slash), "/%s", old);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* container_signal.c - signals as clients write them: names with or without SIG, numbers, RTMIN+n */
+/* container_signal.c - signals as clients write them: names with or without SIG, numbers, RTMIN+n
+ */
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -16,14 +17,14 @@ static const struct {
 	const char *name;
 	int signo;
 } signal_names[] = {
-	{"ABRT", SIGABRT}, {"ALRM", SIGALRM},	{"BUS", SIGBUS},     {"CHLD", SIGCHLD},
-	{"CLD", SIGCHLD},  {"CONT", SIGCONT},	{"FPE", SIGFPE},     {"HUP", SIGHUP},
-	{"ILL", SIGILL},   {"INT", SIGINT},	{"IO", SIGIO},	     {"IOT", SIGIOT},
-	{"KILL", SIGKILL}, {"PIPE", SIGPIPE},	{"POLL", SIGPOLL},   {"PROF", SIGPROF},
-	{"PWR", SIGPWR},   {"QUIT", SIGQUIT},	{"SEGV", SIGSEGV},   {"STKFLT", SIGSTKFLT},
-	{"STOP", SIGSTOP}, {"SYS", SIGSYS},	{"TERM", SIGTERM},   {"TRAP", SIGTRAP},
-	{"TSTP", SIGTSTP}, {"TTIN", SIGTTIN},	{"TTOU", SIGTTOU},   {"URG", SIGURG},
-	{"USR1", SIGUSR1}, {"USR2", SIGUSR2},	{"VTALRM", SIGVTALRM}, {"WINCH", SIGWINCH},
+	{"ABRT", SIGABRT}, {"ALRM", SIGALRM}, {"BUS", SIGBUS},	     {"CHLD", SIGCHLD},
+	{"CLD", SIGCHLD},  {"CONT", SIGCONT}, {"FPE", SIGFPE},	     {"HUP", SIGHUP},
+	{"ILL", SIGILL},   {"INT", SIGINT},   {"IO", SIGIO},	     {"IOT", SIGIOT},
+	{"KILL", SIGKILL}, {"PIPE", SIGPIPE}, {"POLL", SIGPOLL},     {"PROF", SIGPROF},
+	{"PWR", SIGPWR},   {"QUIT", SIGQUIT}, {"SEGV", SIGSEGV},     {"STKFLT", SIGSTKFLT},
+	{"STOP", SIGSTOP}, {"SYS", SIGSYS},   {"TERM", SIGTERM},     {"TRAP", SIGTRAP},
+	{"TSTP", SIGTSTP}, {"TTIN", SIGTTIN}, {"TTOU", SIGTTOU},     {"URG", SIGURG},
+	{"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"VTALRM", SIGVTALRM}, {"WINCH", SIGWINCH},
 	{"XCPU", SIGXCPU}, {"XFSZ", SIGXFSZ},
 };
 
@@ -36,8 +37,7 @@ static int signal_parse_realtime(const char *s, int *ret_signo)
 	if (!min && strncasecmp(s, "RTMAX", 5) != 0)
 		return -EINVAL;
 	s += 5;
-	if (*s && (*s != (min ? '+' : '-') ||
-		   str_u64(s + 1, SIGNAL_RTMAX - SIGNAL_RTMIN, &n) < 0))
+	if (*s && (*s != (min ? '+' : '-') || str_u64(s + 1, SIGNAL_RTMAX - SIGNAL_RTMIN, &n) < 0))
 		return -EINVAL;
 	*ret_signo = min ? SIGNAL_RTMIN + (int)n : SIGNAL_RTMAX - (int)n;
 	return 0;

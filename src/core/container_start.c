@@ -163,10 +163,11 @@ static void start_fail_words(struct container_run *run, struct err *err)
 	if (run->rpc_status == RPC_NOT_FOUND || run->rpc_status == RPC_PERMISSION_DENIED ||
 	    run->rpc_status == RPC_INVALID_ARGUMENT)
 		kind = ERR_CANNOT_RUN;
-	err_user(err, kind,
-		 "failed to create task for container: failed to create shim task: OCI runtime "
-		 "create failed: runc create failed: unable to start container process: %s: unknown",
-		 str_empty(run->fail_text) ? "the agent gave no reason" : run->fail_text);
+	err_user(
+		err, kind,
+		"failed to create task for container: failed to create shim task: OCI runtime "
+		"create failed: runc create failed: unable to start container process: %s: unknown",
+		str_empty(run->fail_text) ? "the agent gave no reason" : run->fail_text);
 }
 
 /* The process never ran: take everything back, remember why. Verb lock held. */
@@ -189,7 +190,7 @@ static void start_failed(struct container_run *run, const struct err *err)
 	rank_unlock(&c->lock);
 	if (run->sb)
 		sandbox_stop(run->sb, 0); /* nothing was written that is worth the wait */
-	stdio_lost(run->io); /* ends clients where no callback did */
+	stdio_lost(run->io);		  /* ends clients where no callback did */
 	rank_lock(&c->lock);
 	c->vm = CONTAINER_VM_NONE;
 	rank_unlock(&c->lock);

@@ -20,9 +20,9 @@
 #include "core/containers.h"
 
 static const char *const container_state_names[] = {
-	[CONTAINER_CREATED] = "created",   [CONTAINER_RUNNING] = "running",
-	[CONTAINER_PAUSED] = "paused",	   [CONTAINER_RESTARTING] = "restarting",
-	[CONTAINER_EXITED] = "exited",	   [CONTAINER_REMOVING] = "removing",
+	[CONTAINER_CREATED] = "created", [CONTAINER_RUNNING] = "running",
+	[CONTAINER_PAUSED] = "paused",	 [CONTAINER_RESTARTING] = "restarting",
+	[CONTAINER_EXITED] = "exited",	 [CONTAINER_REMOVING] = "removing",
 	[CONTAINER_DEAD] = "dead",
 };
 

@@ -18,7 +18,7 @@
 #include "vm/vm.h"
 
 static const char *const update_fields[] = {
-	"CpuShares",  "Memory",	  "NanoCpus",	"CpuPeriod",  "CpuQuota",	   "CpusetCpus",
+	"CpuShares",  "Memory",	   "NanoCpus",	 "CpuPeriod",	"CpuQuota",	     "CpusetCpus",
 	"CpusetMems", "PidsLimit", "MemorySwap", "BlkioWeight", "MemoryReservation",
 };
 

@@ -24,9 +24,17 @@
 #define LABELS_MAX 65536
 
 static const char *const masked_paths_default[] = {
-	"/proc/acpi",	  "/proc/asound",      "/proc/interrupts", "/proc/kcore",
-	"/proc/keys",	  "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi",
-	"/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap",
+	"/proc/acpi",
+	"/proc/asound",
+	"/proc/interrupts",
+	"/proc/kcore",
+	"/proc/keys",
+	"/proc/latency_stats",
+	"/proc/sched_debug",
+	"/proc/scsi",
+	"/proc/timer_list",
+	"/proc/timer_stats",
+	"/sys/devices/virtual/powercap",
 	"/sys/firmware",
 };
 static const char *const readonly_paths_default[] = {
@@ -186,7 +194,8 @@ int container_host_config_defaults(const struct core *core, json_t *host_config)
 	r |= jx_set(host_config, "RestartPolicy",
 		    json_pack("{s:s, s:I}", "Name",
 			      jx_empty(policy, "Name") ? "no" : jx_str(policy, "Name"),
-			      "MaximumRetryCount", (json_int_t)jx_int(policy, "MaximumRetryCount")));
+			      "MaximumRetryCount",
+			      (json_int_t)jx_int(policy, "MaximumRetryCount")));
 	r |= default_log_config(core, host_config);
 	if (jx_int(host_config, "PidsLimit") <= 0)
 		r |= jx_set(host_config, "PidsLimit", json_null());
@@ -221,10 +230,9 @@ static int validate_memory(const json_t *res, struct err *err)
 	if (memory > 0 && reservation > memory)
 		return invalid(err, "Minimum memory limit can not be less than memory reservation "
 				    "limit, see usage");
-	if (json_is_integer(swappiness) && (json_integer_value(swappiness) < -1 ||
-					    json_integer_value(swappiness) > 100))
-		return invalid(err,
-			       "Invalid value: %lld, valid memory swappiness range is 0-100",
+	if (json_is_integer(swappiness) &&
+	    (json_integer_value(swappiness) < -1 || json_integer_value(swappiness) > 100))
+		return invalid(err, "Invalid value: %lld, valid memory swappiness range is 0-100",
 			       (long long)json_integer_value(swappiness));
 	return 0;
 }
@@ -384,14 +392,13 @@ static int validate_logging(const json_t *host, struct err *err)
 			return invalid(err, "log-opt '%s' must be a string", key);
 		if (str_eq(key, "max-size") && str_size_bytes(text, &bytes) < 0)
 			return invalid(err, "invalid value for max-size: %s", text);
-		if (str_eq(key, "max-file") &&
-		    (str_u64(text, 100000, &files) < 0 || files == 0))
+		if (str_eq(key, "max-file") && (str_u64(text, 100000, &files) < 0 || files == 0))
 			return invalid(err, "max-file cannot be less than 1");
 		if (str_eq(driver, CORE_LOG_DRIVER) && !str_eq(key, "max-size") &&
 		    !str_eq(key, "max-file") && !str_eq(key, "compress") &&
-		    !str_eq(key, "labels") && !str_eq(key, "labels-regex") &&
-		    !str_eq(key, "env") && !str_eq(key, "env-regex") && !str_eq(key, "tag") &&
-		    !str_eq(key, "mode") && !str_eq(key, "max-buffer-size"))
+		    !str_eq(key, "labels") && !str_eq(key, "labels-regex") && !str_eq(key, "env") &&
+		    !str_eq(key, "env-regex") && !str_eq(key, "tag") && !str_eq(key, "mode") &&
+		    !str_eq(key, "max-buffer-size"))
 			return invalid(err, "unknown log opt '%s' for json-file log driver", key);
 	}
 	return 0;
@@ -426,8 +433,9 @@ static int validate_other(const json_t *host, struct err *err)
 	if (!jx_empty(host, "Isolation") && !str_eq(jx_str(host, "Isolation"), "default"))
 		return invalid(err, "invalid isolation '%s' on linux", jx_str(host, "Isolation"));
 	if (jx_len(host, "DeviceRequests") > 0)
-		return invalid(err, "could not select device driver \"%s\": no such driver in the "
-				    "container's virtual machine",
+		return invalid(err,
+			       "could not select device driver \"%s\": no such driver in the "
+			       "container's virtual machine",
 			       jx_str(json_array_get(json_object_get(host, "DeviceRequests"), 0),
 				      "Driver"));
 	if (jx_len(host, "Links") > 0)
@@ -444,19 +452,19 @@ static int validate_other(const json_t *host, struct err *err)
 /* What is accepted without effect. */
 static void warn_host_config(const json_t *host, json_t *warnings)
 {
-	static const char *const unused[] = {"BlkioWeight",	    "BlkioWeightDevice",
-					     "BlkioDeviceReadBps",  "BlkioDeviceWriteBps",
-					     "BlkioDeviceReadIOps", "BlkioDeviceWriteIOps",
-					     "CpuRealtimePeriod",   "CpuRealtimeRuntime",
-					     "CgroupParent",	    "DeviceCgroupRules",
-					     "StorageOpt",	    "CpuCount",
-					     "CpuPercent",	    "IOMaximumIOps",
-					     "IOMaximumBandwidth"};
+	static const char *const unused[] = {
+		"BlkioWeight",	       "BlkioWeightDevice",   "BlkioDeviceReadBps",
+		"BlkioDeviceWriteBps", "BlkioDeviceReadIOps", "BlkioDeviceWriteIOps",
+		"CpuRealtimePeriod",   "CpuRealtimeRuntime",  "CgroupParent",
+		"DeviceCgroupRules",   "StorageOpt",	      "CpuCount",
+		"CpuPercent",	       "IOMaximumIOps",	      "IOMaximumBandwidth"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(unused); i++) {
 		if (!jx_empty(host, unused[i]))
-			(void)jx_addf(warnings, "%s has no effect on a container in its own "
-				      "virtual machine. Value discarded.", unused[i]);
+			(void)jx_addf(warnings,
+				      "%s has no effect on a container in its own "
+				      "virtual machine. Value discarded.",
+				      unused[i]);
 	}
 	if (jx_len(host, "PortBindings") > 0 || jx_bool(host, "PublishAllPorts"))
 		(void)jx_addf(warnings, "Publishing ports is not implemented by Arca yet: nothing "

@@ -158,8 +158,7 @@ void containers_forget(struct containers *cs, struct container *c)
  *
  * Return: 0 or -EEXIST
  */
-int containers_rename(struct containers *cs, struct container *c, const char *name,
-		      struct err *err)
+int containers_rename(struct containers *cs, struct container *c, const char *name, struct err *err)
 {
 	RANK_LOCK_SCOPE(table, &cs->lock);
 	struct container *other;
@@ -221,8 +220,7 @@ static int containers_lookup(struct containers *cs, const char *ref, struct cont
  *
  * Return: 0, -ENOENT, or -ENOTUNIQ
  */
-int containers_find(struct containers *cs, const char *ref, struct container **ret,
-		    struct err *err)
+int containers_find(struct containers *cs, const char *ref, struct container **ret, struct err *err)
 {
 	struct container *c;
 	int r;

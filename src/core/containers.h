@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* containers.h - the container manager's own structures; included by container_*.c and spec_*.c only */
+/* containers.h - the container manager's own structures; included by container_*.c and spec_*.c
+ * only */
 #pragma once
 
 #include <jansson.h>
@@ -44,14 +45,14 @@ enum run_phase {
  * attach sessions, live holds. The last reference must not go on the loop thread.
  */
 struct container_run {
-	struct container *c;   /* owned reference */
+	struct container *c; /* owned reference */
 	_Atomic unsigned int refs;
-	struct stdio *io;      /* owned */
-	struct sandbox *sb;    /* owned, NULL until started; set before phase leaves PENDING */
+	struct stdio *io;   /* owned */
+	struct sandbox *sb; /* owned, NULL until started; set before phase leaves PENDING */
 	/* guarded by c->lock */
 	enum run_phase phase;
-	bool started;	 /* RUN_STARTED was reached */
-	bool discard;	 /* the upper goes with the VM: no need to unmount it cleanly */
+	bool started; /* RUN_STARTED was reached */
+	bool discard; /* the upper goes with the VM: no need to unmount it cleanly */
 	int rpc_status;
 	char *fail_text; /* owned */
 	struct stdio_exit exit;
@@ -80,8 +81,8 @@ struct container {
 	char *rootfs;			   /* owned: VMDK of the image */
 	enum container_state state;
 	enum container_vm vm;
-	struct container_run *run;	   /* owned reference: pending or running */
-	struct container_log *log;	   /* owned, opened at first need, kept until freed */
+	struct container_run *run; /* owned reference: pending or running */
+	struct container_log *log; /* owned, opened at first need, kept until freed */
 	pid_t pid;
 	int exit_code;
 	bool oom_killed;
@@ -89,7 +90,7 @@ struct container {
 	int64_t started_ns, finished_ns;
 	unsigned int restart_count;
 	bool stopped_by_user; /* suppresses restart policies */
-	bool keep;	      /* a restart is under way: neither AutoRemove nor policies act on the exit */
+	bool keep; /* a restart is under way: neither AutoRemove nor policies act on the exit */
 	bool removed;
 	uint64_t exits; /* runs whose exit was recorded and told */
 	unsigned int restart_delay_ms;

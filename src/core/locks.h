@@ -9,9 +9,10 @@
  * Below all of these: stdio's, the log's, the store's and base's own locks, which call nobody.
  */
 enum lock_rank {
-	LOCK_CONTAINER_VERB = 1, /* one container's start, exit, pause, remove...; held for seconds */
-	LOCK_CONTAINER_TABLE,	 /* names and ids */
-	LOCK_CONTAINER_STATE,	 /* one container's fields; held for microseconds, loop thread too */
+	LOCK_CONTAINER_VERB =
+		1,	      /* one container's start, exit, pause, remove...; held for seconds */
+	LOCK_CONTAINER_TABLE, /* names and ids */
+	LOCK_CONTAINER_STATE, /* one container's fields; held for microseconds, loop thread too */
 	LOCK_WORKERS,
 	LOCK_SECCOMP_CACHE,
 	LOCK_RANK_MAX

@@ -257,7 +257,8 @@ int seccomp_default_filter(uint64_t caps, void **ret_bpf, size_t *ret_len, struc
 static int seccomp_action(const json_t *name, const json_t *errnum, uint32_t *ret_action)
 {
 	const char *s = json_string_value(name);
-	uint32_t e = json_is_integer(errnum) ? (uint32_t)json_integer_value(errnum) & 0xffff : EPERM;
+	uint32_t e =
+		json_is_integer(errnum) ? (uint32_t)json_integer_value(errnum) & 0xffff : EPERM;
 
 	if (!s)
 		return -EINVAL;
@@ -283,9 +284,12 @@ static int seccomp_action(const json_t *name, const json_t *errnum, uint32_t *re
 static int seccomp_compare(const char *name, enum scmp_compare *ret_op)
 {
 	static const char *const names[] = {
-		[SCMP_CMP_NE] = "SCMP_CMP_NE", [SCMP_CMP_LT] = "SCMP_CMP_LT",
-		[SCMP_CMP_LE] = "SCMP_CMP_LE", [SCMP_CMP_EQ] = "SCMP_CMP_EQ",
-		[SCMP_CMP_GE] = "SCMP_CMP_GE", [SCMP_CMP_GT] = "SCMP_CMP_GT",
+		[SCMP_CMP_NE] = "SCMP_CMP_NE",
+		[SCMP_CMP_LT] = "SCMP_CMP_LT",
+		[SCMP_CMP_LE] = "SCMP_CMP_LE",
+		[SCMP_CMP_EQ] = "SCMP_CMP_EQ",
+		[SCMP_CMP_GE] = "SCMP_CMP_GE",
+		[SCMP_CMP_GT] = "SCMP_CMP_GT",
 		[SCMP_CMP_MASKED_EQ] = "SCMP_CMP_MASKED_EQ",
 	};
 

@@ -69,7 +69,10 @@ static const char seccomp_allowed[] =
 	"write writev process_vm_readv process_vm_writev ptrace";
 
 #define PERSONALITY(value)                                                                         \
-	{"personality", .cap = -1, .without_cap = -1, .arg = 0, .op = SCMP_CMP_EQ, .a = (value)}
+	{                                                                                          \
+		"personality", .cap = -1, .without_cap = -1, .arg = 0, .op = SCMP_CMP_EQ,          \
+			       .a = (value)                                                        \
+	}
 
 const struct seccomp_block seccomp_default_blocks[] = {
 	{seccomp_allowed, ALWAYS},
@@ -86,8 +89,10 @@ const struct seccomp_block seccomp_default_blocks[] = {
 	 ALWAYS},
 #endif
 	{"open_by_handle_at", WITH(CAP_DAC_READ_SEARCH)},
-	{"bpf clone clone3 fanotify_init fsconfig fsmount fsopen fspick lookup_dcookie lsm_get_self_attr "
-	 "lsm_list_modules lsm_set_self_attr mount mount_setattr move_mount open_tree perf_event_open quotactl "
+	{"bpf clone clone3 fanotify_init fsconfig fsmount fsopen fspick lookup_dcookie "
+	 "lsm_get_self_attr "
+	 "lsm_list_modules lsm_set_self_attr mount mount_setattr move_mount open_tree "
+	 "perf_event_open quotactl "
 	 "quotactl_fd setdomainname sethostname setns syslog umount umount2 unshare",
 	 WITH(CAP_SYS_ADMIN)},
 	{"clone", .cap = -1, .without_cap = CAP_SYS_ADMIN, .arg = 0, .op = SCMP_CMP_MASKED_EQ,

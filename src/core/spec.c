@@ -111,12 +111,12 @@ static int spec_args(const json_t *config, Arca__V1__ProcessSpec *process)
 	int r = spec_put_strv(&process->args, &process->n_args,
 			      json_object_get(config, "Entrypoint"));
 
-	return r ? r : spec_put_strv(&process->args, &process->n_args,
-				     json_object_get(config, "Cmd"));
+	return r ? r
+		 : spec_put_strv(&process->args, &process->n_args, json_object_get(config, "Cmd"));
 }
 
-static int spec_process_fill(const struct spec_source *s, bool privileged,
-			     Arca__V1__ProcessSpec *p, struct err *err)
+static int spec_process_fill(const struct spec_source *s, bool privileged, Arca__V1__ProcessSpec *p,
+			     struct err *err)
 {
 	const json_t *size = json_object_get(s->host_config, "ConsoleSize");
 	const char *cwd = jx_str(s->config, "WorkingDir");

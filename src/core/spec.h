@@ -54,8 +54,8 @@ int spec_add_string(char ***field, size_t *n, const char *text);
 void *spec_add(void ***field, size_t *n, size_t size);
 #define SPEC_ADD(message, list, type, init)                                                        \
 	({                                                                                         \
-		type *_item = spec_add((void ***)&(message)->list, &(message)->n_##list,           \
-				       sizeof(type));                                              \
+		type *_item =                                                                      \
+			spec_add((void ***)&(message)->list, &(message)->n_##list, sizeof(type));  \
 		if (_item)                                                                         \
 			init(_item);                                                               \
 		_item;                                                                             \

@@ -19,11 +19,11 @@ static const struct {
 	char type;
 	unsigned int major, minor, mode;
 } guest_devices[] = {
-	{"/dev/null", 'c', 1, 3, 0666},	   {"/dev/zero", 'c', 1, 5, 0666},
-	{"/dev/full", 'c', 1, 7, 0666},	   {"/dev/random", 'c', 1, 8, 0666},
-	{"/dev/urandom", 'c', 1, 9, 0666}, {"/dev/kmsg", 'c', 1, 11, 0600},
-	{"/dev/mem", 'c', 1, 1, 0600},	   {"/dev/tty", 'c', 5, 0, 0666},
-	{"/dev/ptmx", 'c', 5, 2, 0666},	   {"/dev/fuse", 'c', 10, 229, 0666},
+	{"/dev/null", 'c', 1, 3, 0666},	      {"/dev/zero", 'c', 1, 5, 0666},
+	{"/dev/full", 'c', 1, 7, 0666},	      {"/dev/random", 'c', 1, 8, 0666},
+	{"/dev/urandom", 'c', 1, 9, 0666},    {"/dev/kmsg", 'c', 1, 11, 0600},
+	{"/dev/mem", 'c', 1, 1, 0600},	      {"/dev/tty", 'c', 5, 0, 0666},
+	{"/dev/ptmx", 'c', 5, 2, 0666},	      {"/dev/fuse", 'c', 10, 229, 0666},
 	{"/dev/net/tun", 'c', 10, 200, 0666}, {"/dev/loop-control", 'c', 10, 237, 0600},
 	{"/dev/rtc0", 'c', 251, 0, 0600},
 };
@@ -48,8 +48,8 @@ static int device_find(const char *path, size_t *ret_index, unsigned int *ret_lo
 static int spec_device(const json_t *item, Arca__V1__ContainerSpec *spec, struct err *err)
 {
 	const char *path = jx_str(item, "PathOnHost");
-	const char *inside = jx_empty(item, "PathInContainer") ? path
-							       : jx_str(item, "PathInContainer");
+	const char *inside =
+		jx_empty(item, "PathInContainer") ? path : jx_str(item, "PathInContainer");
 	Arca__V1__Device *device;
 	unsigned int loop = 0;
 	size_t i = 0;

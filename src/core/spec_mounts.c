@@ -23,21 +23,35 @@ static const struct {
 	const char *name;
 	unsigned long set, clear;
 } mount_flags[] = {
-	{"ro", MS_RDONLY, 0},		{"rw", 0, MS_RDONLY},
-	{"nosuid", MS_NOSUID, 0},	{"suid", 0, MS_NOSUID},
-	{"nodev", MS_NODEV, 0},		{"dev", 0, MS_NODEV},
-	{"noexec", MS_NOEXEC, 0},	{"exec", 0, MS_NOEXEC},
-	{"sync", MS_SYNCHRONOUS, 0},	{"async", 0, MS_SYNCHRONOUS},
-	{"dirsync", MS_DIRSYNC, 0},	{"mand", MS_MANDLOCK, 0},
-	{"nomand", 0, MS_MANDLOCK},	{"atime", 0, MS_NOATIME},
-	{"noatime", MS_NOATIME, 0},	{"diratime", 0, MS_NODIRATIME},
-	{"nodiratime", MS_NODIRATIME, 0}, {"relatime", MS_RELATIME, 0},
-	{"norelatime", 0, MS_RELATIME}, {"strictatime", MS_STRICTATIME, 0},
-	{"nostrictatime", 0, MS_STRICTATIME}, {"defaults", 0, 0},
+	{"ro", MS_RDONLY, 0},
+	{"rw", 0, MS_RDONLY},
+	{"nosuid", MS_NOSUID, 0},
+	{"suid", 0, MS_NOSUID},
+	{"nodev", MS_NODEV, 0},
+	{"dev", 0, MS_NODEV},
+	{"noexec", MS_NOEXEC, 0},
+	{"exec", 0, MS_NOEXEC},
+	{"sync", MS_SYNCHRONOUS, 0},
+	{"async", 0, MS_SYNCHRONOUS},
+	{"dirsync", MS_DIRSYNC, 0},
+	{"mand", MS_MANDLOCK, 0},
+	{"nomand", 0, MS_MANDLOCK},
+	{"atime", 0, MS_NOATIME},
+	{"noatime", MS_NOATIME, 0},
+	{"diratime", 0, MS_NODIRATIME},
+	{"nodiratime", MS_NODIRATIME, 0},
+	{"relatime", MS_RELATIME, 0},
+	{"norelatime", 0, MS_RELATIME},
+	{"strictatime", MS_STRICTATIME, 0},
+	{"nostrictatime", 0, MS_STRICTATIME},
+	{"defaults", 0, 0},
 	/* propagation means nothing in a mount namespace of the container's own */
-	{"private", 0, 0},		{"rprivate", 0, 0},
-	{"shared", 0, 0},		{"rshared", 0, 0},
-	{"slave", 0, 0},		{"rslave", 0, 0},
+	{"private", 0, 0},
+	{"rprivate", 0, 0},
+	{"shared", 0, 0},
+	{"rshared", 0, 0},
+	{"slave", 0, 0},
+	{"rslave", 0, 0},
 };
 
 static const char *const tmpfs_data_keys[] = {
@@ -110,8 +124,8 @@ static int spec_tmpfs(Arca__V1__ContainerSpec *spec, const char *destination, co
 	int r;
 
 	if (*destination != '/' || strstr(destination, "/../") || str_ends(destination, "/..")) {
-		err_user(err, ERR_INVALID,
-			 "invalid mount path: '%s' mount path must be absolute", destination);
+		err_user(err, ERR_INVALID, "invalid mount path: '%s' mount path must be absolute",
+			 destination);
 		return -EINVAL;
 	}
 	if (str_eq(destination, "/")) {

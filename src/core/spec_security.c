@@ -81,8 +81,8 @@ static int security_profile(const char *value, json_t **ret, struct err *err)
 int spec_security_validate(const json_t *host_config, struct err *err)
 {
 	/* no labels and no AppArmor in the guest: accepted as dockerd does without them */
-	static const char *const known[] = {"seccomp", "no-new-privileges", "apparmor", "label",
-					    "systempaths", "writable-cgroups"};
+	static const char *const known[] = {"seccomp", "no-new-privileges", "apparmor",
+					    "label",   "systempaths",	    "writable-cgroups"};
 	const char *value;
 	json_t *item;
 	size_t i, k;

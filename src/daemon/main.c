@@ -167,9 +167,9 @@ static int daemon_up_managers(struct daemon *d, struct err *err)
 	int r = events_new(&d->core, &d->core.events, err);
 
 	if (r == 0)
-		r = execs_new(&d->core, &d->core.execs, err);
-	if (r == 0)
 		r = containers_new(&d->core, &d->core.containers, err);
+	if (r == 0) /* they hold the containers they run in */
+		r = execs_new(&d->core, &d->core.execs, err);
 	return r;
 }
 

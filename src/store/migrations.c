@@ -81,20 +81,21 @@ static const char migration_execs_events[] =
 	"  body TEXT NOT NULL" /* JSON: the API object */
 	") STRICT;";
 
-/* Containers (core/container_rows.c). A row is inserted when all else of the container is on disk. */
+/* Containers (core/container_rows.c). A row is inserted when all else of the container is on disk.
+ */
 static const char migration_containers[] =
 	"CREATE TABLE containers ("
 	"  id TEXT PRIMARY KEY,"
-	"  name TEXT NOT NULL UNIQUE,"	 /* without the slash */
+	"  name TEXT NOT NULL UNIQUE," /* without the slash */
 	"  created_ns INTEGER NOT NULL,"
-	"  image_id TEXT NOT NULL,"	 /* the image may go while the container stays */
+	"  image_id TEXT NOT NULL," /* the image may go while the container stays */
 	"  image_bytes INTEGER NOT NULL,"
 	"  platform TEXT NOT NULL,"
-	"  rootfs TEXT NOT NULL,"	 /* path of the disk */
-	"  config TEXT NOT NULL,"	 /* JSON: merged with the image's */
-	"  host_config TEXT NOT NULL,"	 /* JSON: complete */
-	"  networking TEXT NOT NULL,"	 /* JSON: NetworkingConfig of the create body */
-	"  state TEXT NOT NULL,"	 /* Docker's word */
+	"  rootfs TEXT NOT NULL,"	   /* path of the disk */
+	"  config TEXT NOT NULL,"	   /* JSON: merged with the image's */
+	"  host_config TEXT NOT NULL,"	   /* JSON: complete */
+	"  networking TEXT NOT NULL,"	   /* JSON: NetworkingConfig of the create body */
+	"  state TEXT NOT NULL,"	   /* Docker's word */
 	"  vm INTEGER NOT NULL DEFAULT 0," /* enum container_vm */
 	"  exit_code INTEGER NOT NULL DEFAULT 0,"
 	"  oom_killed INTEGER NOT NULL DEFAULT 0,"

@@ -67,9 +67,9 @@ int sandbox_start(struct vmm *vmm, const struct sandbox_spec *spec, sandbox_gone
 		  void *user, struct sandbox **ret_sandbox, struct err *err);
 /* Find a QEMU that an earlier daemon started: reconnect its QMP and agent, Hello (answered).
  * -ENOENT (no err): it is gone, and what was left of it has been removed. */
-struct _Arca__V1__HelloResponse;
+struct Arca__V1__HelloResponse;
 int sandbox_adopt(struct vmm *vmm, const char *id, sandbox_gone_fn gone, void *user,
-		  struct sandbox **ret_sandbox, struct _Arca__V1__HelloResponse **ret_hello,
+		  struct sandbox **ret_sandbox, struct Arca__V1__HelloResponse **ret_hello,
 		  struct err *err);
 /* Stop and remove leftovers in run_dir whose id `keep` does not know. */
 int vmm_sweep(struct vmm *vmm, bool (*keep)(void *user, const char *id), void *user);
