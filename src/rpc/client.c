@@ -373,6 +373,7 @@ static void client_on_free(void *user)
  *
  * Ends every call with RPC_UNAVAILABLE: callbacks have run when this returns. No other thread may
  * begin a call on @client meanwhile; those that wait in rpc_call() are let go.
+ * The caller must not hold a lock that one of the callbacks takes.
  */
 void rpc_client_free(struct rpc_client *client)
 {

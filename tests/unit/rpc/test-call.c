@@ -186,7 +186,8 @@ TEST(stalled_stream_does_not_stall_others)
 		ASSERT_OK(rpc_stream_open(rig.client, "/t/Stall", NULL, TYPE, &watch_ops, &stall[i],
 					  &stall[i].stream));
 		for (int quiet = 0; quiet < 10; quiet++) {
-			while (rpc_stream_send(stall[i].stream, &chunk.base) == 0) {
+			while (sent < 8 * 1024 * 1024 &&
+			       rpc_stream_send(stall[i].stream, &chunk.base) == 0) {
 				sent += sizeof(block);
 				quiet = 0;
 			}
