@@ -105,7 +105,7 @@ static void req_start_thread(struct http_req_impl *impl)
 	int r;
 
 	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, HTTP_STREAM_STACK_BYTES);
+	pthread_attr_setstacksize(&attr, HTTP_STACK_BYTES);
 	r = pthread_create(&impl->thread, &attr, req_thread, impl);
 	pthread_attr_destroy(&attr);
 	if (r == 0) {

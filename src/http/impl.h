@@ -15,8 +15,7 @@ struct gnutls_session_int; /* what gnutls_session_t points to */
 #define HTTP_LISTENERS_MAX 16
 #define HTTP_CONNECTIONS_MAX 4096
 #define HTTP_HEADER_MEMORY_MAX KIB(64)	 /* one connection's headers and read buffer */
-#define HTTP_STACK_BYTES KIB(256)	 /* a connection's thread; only touched pages count */
-#define HTTP_STREAM_STACK_BYTES KIB(512) /* a streaming handler's thread */
+#define HTTP_STACK_BYTES KIB(512)	  /* a thread; only the pages it touches cost memory */
 #define HTTP_RING_MAX KIB(64)		 /* a body's or an answer's bytes between two threads */
 #define HTTP_EARLY_ANSWER_MAX MIB(16)	 /* an answer streamed while the body still comes in */
 #define HTTP_REQUEST_TIMEOUT_S 60	 /* silence while headers or a JSON body come in */
