@@ -86,7 +86,7 @@ static void api_error(struct http_req *req)
 {
 	unsigned int status = api_err_status(&req->err);
 
-	if (status >= 500)
+	if (status >= 500 && status != 501)
 		log_error("%s %s: %s", req->method, req->path, req->err.msg);
 	else
 		log_debug("%s %s: %u %s", req->method, req->path, status, req->err.msg);

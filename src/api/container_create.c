@@ -4,7 +4,6 @@
 #include "api/handlers.h"
 #include "api/schema.h"
 #include "base/cleanup.h"
-#include "base/str.h"
 #include "core/container.h"
 #include "core/core.h"
 
@@ -37,12 +36,15 @@ static bool create_has_config(const json_t *body)
 static int create_read_body(struct http_req *req, json_t **ret_body)
 {
 	_cleanup_(create_json_decref) json_t *body = NULL;
+	const char *text;
+	size_t len;
 	int r;
 
 	r = api_body_json(req, &body);
 	if (r < 0)
 		return r;
-	if (!body && str_empty(http_header(req, "Content-Type")))
+	(void)http_body_all(req, HTTP_BODY_MAX, &text, &len); /* has just worked */
+	if (len == 0)
 		return err_user(&req->err, ERR_INVALID,
 				"invalid JSON: got EOF while reading request body");
 	if (body) {
@@ -82,8 +84,7 @@ int api_container_create(struct api *api, struct http_req *req)
 			     id, &req->err);
 	if (r < 0)
 		return r;
-	return api_reply_json(req, 201,
-			      json_pack("{s:s, s:O}", "Id", id, "Warnings", warnings));
+	return api_reply_json(req, 201, json_pack("{s:s, s:O}", "Id", id, "Warnings", warnings));
 }
 
 /* POST /containers/{id}/update -> 200 | 400 | 404 | 409 */
@@ -103,8 +104,7 @@ int api_container_update(struct api *api, struct http_req *req)
 	r = schema_check(schema_container_update, "UpdateConfig", body, &req->err);
 	if (r < 0)
 		return r;
-	r = container_update(api->core->containers, http_var(req, "id"), body, warnings,
-			     &req->err);
+	r = container_update(api->core->containers, http_var(req, "id"), body, warnings, &req->err);
 	if (r < 0)
 		return r;
 	return api_reply_json(req, 200, json_pack("{s:O}", "Warnings", warnings));

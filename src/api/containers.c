@@ -11,7 +11,7 @@
 #include "core/filters.h"
 
 static const char *const container_list_filters[] = {
-	"ancestor", "before", "exited", "expose",  "health", "id",     "is-task", "isolation",
+	"ancestor", "before", "exited",	 "expose",  "health", "id",	"is-task", "isolation",
 	"label",    "name",   "network", "publish", "since",  "status", "volume",  NULL,
 };
 static const char *const container_prune_filters[] = {"until", "label", "label!", NULL};
@@ -34,9 +34,8 @@ int api_container_list(struct api *api, struct http_req *req)
 	r = filters_parse(http_query(req, "filters"), container_list_filters, &filters, &req->err);
 	if (r < 0)
 		return r;
-	r = container_list(api->core->containers, http_query_bool(req, "all", false),
-			   MAX(limit, 0), http_query_bool(req, "size", false), filters, &list,
-			   &req->err);
+	r = container_list(api->core->containers, http_query_bool(req, "all", false), MAX(limit, 0),
+			   http_query_bool(req, "size", false), filters, &list, &req->err);
 	return r < 0 ? r : api_reply_json(req, 200, list);
 }
 
@@ -81,6 +80,6 @@ int api_container_prune(struct api *api, struct http_req *req)
 		return r;
 	return api_reply_json(req, 200,
 			      json_pack("{s:O?, s:I}", "ContainersDeleted",
-					json_array_size(deleted) ? deleted : NULL,
-					"SpaceReclaimed", (json_int_t)bytes));
+					json_array_size(deleted) ? deleted : NULL, "SpaceReclaimed",
+					(json_int_t)bytes));
 }

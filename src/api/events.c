@@ -13,7 +13,7 @@
 #include "core/filters.h"
 
 static const char *const events_filters[] = {
-	"config", "container", "daemon", "event",  "image",  "label", "network", "node",
+	"config", "container", "daemon", "event",   "image", "label",  "network", "node",
 	"plugin", "scope",     "secret", "service", "type",  "volume", NULL,
 };
 

@@ -121,13 +121,13 @@ static int schema_walk_items(struct schema_walk *w, const struct schema_field *f
 
 	json_array_foreach (array, i, item)
 		if (r == 0 && !json_is_null(item))
-			r = json_is_object(item) ? schema_walk_object(w, fields, item) :
-						   schema_refuse(w, item, "struct");
+			r = json_is_object(item) ? schema_walk_object(w, fields, item)
+						 : schema_refuse(w, item, "struct");
 	return r;
 }
 
-static int schema_walk_map(struct schema_walk *w, const struct schema_field *fields,
-			   bool of_arrays, json_t *map)
+static int schema_walk_map(struct schema_walk *w, const struct schema_field *fields, bool of_arrays,
+			   json_t *map)
 {
 	const char *key;
 	json_t *item;
@@ -138,11 +138,11 @@ static int schema_walk_map(struct schema_walk *w, const struct schema_field *fie
 		if (json_is_null(item))
 			continue;
 		if (of_arrays)
-			r = json_is_array(item) ? schema_walk_items(w, fields, item) :
-						  schema_refuse(w, item, "[]struct");
+			r = json_is_array(item) ? schema_walk_items(w, fields, item)
+						: schema_refuse(w, item, "[]struct");
 		else
-			r = json_is_object(item) ? schema_walk_object(w, fields, item) :
-						   schema_refuse(w, item, "struct");
+			r = json_is_object(item) ? schema_walk_object(w, fields, item)
+						 : schema_refuse(w, item, "struct");
 		if (r < 0)
 			return r;
 	}
@@ -173,23 +173,23 @@ static int schema_check_value(struct schema_walk *w, const struct schema_field *
 			return 0;
 		__attribute__((fallthrough));
 	case SCHEMA_STRINGS:
-		return json_is_array(value) ? schema_check_strings(w, value) :
-					      schema_refuse(w, value, type);
+		return json_is_array(value) ? schema_check_strings(w, value)
+					    : schema_refuse(w, value, type);
 	case SCHEMA_STRING_MAP:
-		return json_is_object(value) ? schema_check_string_map(w, value) :
-					       schema_refuse(w, value, type);
+		return json_is_object(value) ? schema_check_string_map(w, value)
+					     : schema_refuse(w, value, type);
 	case SCHEMA_OBJECT:
-		return json_is_object(value) ? schema_walk_object(w, field->fields, value) :
-					       schema_refuse(w, value, type);
+		return json_is_object(value) ? schema_walk_object(w, field->fields, value)
+					     : schema_refuse(w, value, type);
 	case SCHEMA_OBJECTS:
-		return json_is_array(value) ? schema_walk_items(w, field->fields, value) :
-					      schema_refuse(w, value, type);
+		return json_is_array(value) ? schema_walk_items(w, field->fields, value)
+					    : schema_refuse(w, value, type);
 	case SCHEMA_OBJECT_MAP:
 	case SCHEMA_ARRAY_MAP:
-		return json_is_object(value) ? schema_walk_map(w, field->fields,
-							       field->type == SCHEMA_ARRAY_MAP,
-							       value) :
-					       schema_refuse(w, value, type);
+		return json_is_object(value)
+			       ? schema_walk_map(w, field->fields, field->type == SCHEMA_ARRAY_MAP,
+						 value)
+			       : schema_refuse(w, value, type);
 	}
 	return 0;
 }

@@ -2,7 +2,10 @@
 /* schema_tables.c - the fields of the bodies that create, update and exec take */
 #include "api/schema.h"
 
-#define END {NULL, SCHEMA_ANY, NULL}
+#define END                                                                                        \
+	{                                                                                          \
+		NULL, SCHEMA_ANY, NULL                                                             \
+	}
 
 static const struct schema_field schema_healthcheck[] = {
 	{"Test", SCHEMA_STRINGS, NULL},
@@ -52,12 +55,9 @@ static const struct schema_field schema_device[] = {
 };
 
 static const struct schema_field schema_device_request[] = {
-	{"Driver", SCHEMA_STRING, NULL},
-	{"Count", SCHEMA_INT, NULL},
-	{"DeviceIDs", SCHEMA_STRINGS, NULL},
-	{"Capabilities", SCHEMA_ANY, NULL},
-	{"Options", SCHEMA_STRING_MAP, NULL},
-	END,
+	{"Driver", SCHEMA_STRING, NULL},      {"Count", SCHEMA_INT, NULL},
+	{"DeviceIDs", SCHEMA_STRINGS, NULL},  {"Capabilities", SCHEMA_ANY, NULL},
+	{"Options", SCHEMA_STRING_MAP, NULL}, END,
 };
 
 static const struct schema_field schema_ulimit[] = {
@@ -74,12 +74,9 @@ static const struct schema_field schema_driver[] = {
 };
 
 static const struct schema_field schema_bind_options[] = {
-	{"Propagation", SCHEMA_STRING, NULL},
-	{"NonRecursive", SCHEMA_BOOL, NULL},
-	{"CreateMountpoint", SCHEMA_BOOL, NULL},
-	{"ReadOnlyNonRecursive", SCHEMA_BOOL, NULL},
-	{"ReadOnlyForceRecursive", SCHEMA_BOOL, NULL},
-	END,
+	{"Propagation", SCHEMA_STRING, NULL},	       {"NonRecursive", SCHEMA_BOOL, NULL},
+	{"CreateMountpoint", SCHEMA_BOOL, NULL},       {"ReadOnlyNonRecursive", SCHEMA_BOOL, NULL},
+	{"ReadOnlyForceRecursive", SCHEMA_BOOL, NULL}, END,
 };
 
 static const struct schema_field schema_volume_options[] = {
@@ -340,4 +337,3 @@ const struct schema_field schema_exec_start[] = {
 	{"ConsoleSize", SCHEMA_ANY, NULL},
 	END,
 };
-

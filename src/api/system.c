@@ -35,7 +35,7 @@ const char *system_kernel_release(struct core *core, const struct utsname *host)
 {
 	const char *release = vmm_kernel_release(core->vmm);
 
-	return str_empty(release) ? host->release : release;
+	return system_text(release, host->release);
 }
 
 /* GET, HEAD /_ping -> 200 */
@@ -56,9 +56,9 @@ static json_t *version_components(struct core *core, const char *arch, const cha
 			 API_VERSION, "Arch", arch, "BuildTime", "", "Experimental", "false",
 			 "GitCommit", "", "GoVersion", "", "KernelVersion", kernel, "MinAPIVersion",
 			 API_VERSION_MIN, "Os", "linux", "Name", "qemu", "Version",
-			 vmm_qemu_version(core->vmm), "Details", "Accelerator",
-			 vmm_accel(core->vmm), "Name", "guest-kernel", "Version", kernel,
-			 "Details");
+			 system_text(vmm_qemu_version(core->vmm), "unknown"), "Details",
+			 "Accelerator", system_text(vmm_accel(core->vmm), "auto"), "Name",
+			 "guest-kernel", "Version", kernel, "Details");
 }
 
 /* GET /version -> 200 */

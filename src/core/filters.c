@@ -87,8 +87,7 @@ static bool filters_known(const char *const *known, const char *key)
  *
  * Return: 0 or <0
  */
-int filters_parse(const char *text, const char *const *known, json_t **ret_filters,
-		  struct err *err)
+int filters_parse(const char *text, const char *const *known, json_t **ret_filters, struct err *err)
 {
 	_cleanup_(filters_json_decref) json_t *given = NULL;
 	_cleanup_(filters_json_decref) json_t *filters = NULL;
