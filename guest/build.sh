@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# build.sh - assemble what every VM boots: OUT/vmlinux and OUT/initrd
+# build.sh - assemble what every VM boots: OUT/vmlinux and OUT/initrd.img
 #
 # usage: guest/build.sh OUT_DIR AGENT_BINARY
 #
@@ -223,13 +223,13 @@ make_modules()
 	echo "$stamp" >"$cache/modules.stamp"
 }
 
-# make_initrd - OUT/initrd: uncompressed newc, the quickest to unpack under emulation
+# make_initrd - OUT/initrd.img: uncompressed newc, the quickest to unpack under emulation
 make_initrd()
 {
 	local tree stamp
 
 	stamp="$(cksum <"$agent") $(cat "$cache/modules.stamp")"
-	if [ -f "$out/initrd" ] && [ "$(cat "$cache/initrd.stamp" 2>/dev/null)" = "$stamp" ]; then
+	if [ -f "$out/initrd.img" ] && [ "$(cat "$cache/initrd.stamp" 2>/dev/null)" = "$stamp" ]; then
 		return
 	fi
 	say "packing the initrd"
@@ -242,7 +242,7 @@ make_initrd()
 	(cd "$tree" && find . -mindepth 1 | LC_ALL=C sort |
 		cpio -o -H newc --owner=0:0 --reproducible --quiet) >"$out/initrd.tmp"
 	rm -rf "$tree"
-	mv "$out/initrd.tmp" "$out/initrd"
+	mv "$out/initrd.tmp" "$out/initrd.img"
 	echo "$stamp" >"$cache/initrd.stamp"
 }
 
@@ -251,4 +251,4 @@ make_kernel
 make_modules
 make_initrd
 say "kernel $release, $(($(stat -c %s "$out/vmlinux") >> 20)) MiB;" \
-	"initrd $(($(stat -c %s "$out/initrd") >> 10)) KiB"
+	"initrd $(($(stat -c %s "$out/initrd.img") >> 10)) KiB"
