@@ -47,8 +47,7 @@ static const struct argv_row argv_rows[] = {
 	{0, "-nodefaults", NULL},
 	{0, "-display", "none"},
 	{0, "-no-reboot", NULL},
-	{0, "-sandbox",
-	 "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"},
+	{0, "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"},
 
 	/* the machine */
 	{AMD64, "-M",
@@ -96,7 +95,8 @@ static const struct argv_row argv_rows[] = {
 	{CLONE | JSON, "-blockdev",
 	 "{\"driver\":\"raw\",\"node-name\":\"upper\",\"discard\":\"unmap\",\"file\":"
 	 "{\"driver\":\"file\",\"discard\":\"unmap\",\"filename\":\"%upper%\"}}"},
-	{0, "-device", "virtio-blk-pci,drive=root,id=disk0,serial=" SANDBOX_ROOT_SERIAL ",addr=0x2"},
+	{0, "-device",
+	 "virtio-blk-pci,drive=root,id=disk0,serial=" SANDBOX_ROOT_SERIAL ",addr=0x2"},
 	{0, "-device",
 	 "virtio-blk-pci,drive=upper,id=disk1,serial=" SANDBOX_UPPER_SERIAL ",addr=0x3"},
 
@@ -113,7 +113,7 @@ static const struct argv_row argv_rows[] = {
 
 struct argv_value {
 	const char *name;
-	const char *text;   /* NULL: use number */
+	const char *text; /* NULL: use number */
 	unsigned long long number;
 };
 

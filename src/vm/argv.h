@@ -27,7 +27,7 @@ struct vm_argv_spec {
 	const char *memory_path; /* template: created; clone: mapped copy on write */
 	const char *kernel_path; /* template only, like initrd_path */
 	const char *initrd_path;
-	const char *root_disk; /* clone only: VMDK descriptor */
+	const char *root_disk;	/* clone only: VMDK descriptor */
 	const char *upper_disk; /* clone only: raw image */
 	int qmp_fd;		/* listening sockets, as the child numbers them */
 	int agent_fd;

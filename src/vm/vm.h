@@ -28,6 +28,9 @@ struct vm_shape {
 	unsigned int vcpus;
 	unsigned int memory_mib;
 };
+#define VM_VCPUS_MAX 64
+#define VM_MEMORY_MIB_MIN 128
+#define VM_MEMORY_MIB_MAX (1024 * 1024)
 
 int vmm_new(struct loop *loop, const struct vm_config *config, struct vmm **ret_vmm,
 	    struct err *err);

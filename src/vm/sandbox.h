@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sandbox.h - what sandbox.c and adopt.c share; others see vm.h */
+#pragma once
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "rpc/client.h"
+#include "vm/vm.h"
+
+struct qemu;
+struct qmp;
+struct vmm;
+
+/* What a later daemon needs to find this VM again: run_dir/<id>/vm.json. */
+struct sandbox_record {
+	pid_t pid;
+	uint64_t start_ticks;
+	unsigned char token[RPC_TOKEN_LEN];
+};
+
+struct sandbox {
+	struct vmm *vmm;	/* borrowed */
+	char *id;		/* owned */
+	char *dir;		/* owned; run_dir/<id> */
+	struct qemu *qemu;	/* owned */
+	struct qmp *qmp;	/* owned */
+	struct rpc_client *rpc; /* owned */
+	struct sandbox_record record;
+	bool owns_dir; /* dir was made, or taken over, by us */
+
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t cond;
+	sandbox_gone_fn gone; /* NULL once nobody is to be told */
+	void *user;
+	bool running;  /* QEMU said RESUME */
+	bool broken;   /* QMP ended */
+	bool stopping; /* its end is no news */
+};
+
+#define SANDBOX_VM_JSON "vm.json"
+#define SANDBOX_KILL_TIMEOUT_MS 10000
+#define SANDBOX_QMP_TIMEOUT_MS 60000
+
+int sandbox_new(struct vmm *vmm, const char *id, sandbox_gone_fn gone, void *user,
+		struct sandbox **ret_sandbox);
+void sandbox_on_gone(void *user);
+int sandbox_open_qmp(struct sandbox *sb);
+int sandbox_open_rpc(struct sandbox *sb, const unsigned char *token);
+void sandbox_discard(struct sandbox *sb);
+static inline void sandbox_discardp(struct sandbox **sb)
+{
+	sandbox_discard(*sb);
+}
+
+int sandbox_record_write(const struct sandbox *sb);
+int sandbox_record_read(const char *dir, struct sandbox_record *ret_record);
+bool sandbox_is_alive(const char *dir);
