@@ -23,7 +23,7 @@ def qemu(d, guest, root, upper, memory, share, extra=()):
         "-display", "none", "-no-reboot",
         "-object", f"memory-backend-file,id=m0,size={MEM}M,mem-path={memory},share={share}",
         "-device", "virtio-serial-pci,addr=0x1.0",
-        "-kernel", f"{guest}/vmlinux", "-initrd", f"{guest}/initrd",
+        "-kernel", f"{guest}/vmlinux", "-initrd", f"{guest}/initrd.img",
         "-append", "console=ttyS0 quiet reboot=t panic=-1",
         "-blockdev", json.dumps({"driver": "raw", "node-name": "n0", "read-only": True,
                                  "file": {"driver": "file", "filename": root, "read-only": True}}),
