@@ -48,9 +48,7 @@ struct reader {
 	struct archive *tar;	  /* owned */
 	char *buffer;		  /* owned */
 	struct image_archive *to; /* borrowed */
-	image_archive_progress_fn progress;
-	void *user;
-	int source_errno; /* of the stream itself, which libarchive would blur */
+	int source_errno;	  /* of the stream itself, which libarchive would blur */
 };
 
 static void reader_done(struct reader *rd)
@@ -177,11 +175,6 @@ static int reader_data(struct reader *rd, struct ingest_blob *blob, const char *
 		if (r < 0)
 			return r;
 		at += len;
-		if (rd->progress && ingest_blob_kind(blob) != INGEST_OTHER) {
-			r = rd->progress(rd->user, path, at, total);
-			if (r < 0)
-				return err_sys(err, r, "the client left");
-		}
 	}
 	if (at != total)
 		return err_user(err, ERR_INVALID, "invalid archive: %.200s ends early", path);
@@ -270,20 +263,16 @@ DEFINE_CLEANUP(struct image_archive *, image_archive_free)
  * image_archive_read() - Take in a whole archive
  * @in:	      Receives every file as a blob
  * @source:   The bytes
- * @progress: Told of layers; may be NULL
- * @user:     For @progress
  * @ret:      Names of the blobs; set on success only
  * @err:      ERR_INVALID if it is no tar or ends early
  *
  * Return: 0 or negative errno
  */
 int image_archive_read(struct ingest *in, const struct byte_source *source,
-		       image_archive_progress_fn progress, void *user, struct image_archive **ret,
-		       struct err *err)
+		       struct image_archive **ret, struct err *err)
 {
 	_cleanup_(image_archive_freep) struct image_archive *archive = calloc(1, sizeof(*archive));
-	_cleanup_(reader_done) struct reader rd = {
-		.in = in, .to = archive, .progress = progress, .user = user};
+	_cleanup_(reader_done) struct reader rd = {.in = in, .to = archive};
 	struct archive_entry *entry;
 	int r;
 

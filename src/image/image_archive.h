@@ -11,14 +11,9 @@
 
 struct image_archive;
 
-/* Told while a member that looks like a layer comes in; <0 stops. total is what its header says. */
-typedef int (*image_archive_progress_fn)(void *user, const char *member, uint64_t bytes,
-					 uint64_t total);
-
 /* Read everything into `in`. ret: image_archive_free(). ERR_INVALID if it is no tar, or cut off. */
 int image_archive_read(struct ingest *in, const struct byte_source *source,
-		       image_archive_progress_fn progress, void *user, struct image_archive **ret,
-		       struct err *err);
+		       struct image_archive **ret, struct err *err);
 void image_archive_free(struct image_archive *archive);
 /* A file by its name, links inside the archive followed; NULL if it is not there. */
 struct ingest_blob *image_archive_find(struct image_archive *archive, const char *path);

@@ -26,7 +26,6 @@
 #include "image/image_store.h"
 #include "image/reference.h"
 
-#define PROGRESS_EVERY MIB(4)
 #define PROGRESS_BAR 50
 
 static int load_tell(const struct load *ld, json_t *line)
@@ -52,46 +51,21 @@ static int PRINTF(2, 3) load_say(const struct load *ld, const char *fmt, ...)
 	return load_tell(ld, json_pack("{s:s}", "stream", line));
 }
 
-/* The last digest-like part of a member's name, as Docker shows layers. */
-static void progress_id(const char *member, char id[static 13])
+/* What a finished bar looks like; clients draw it from the numbers, old ones from the text. */
+static int load_say_layer(const struct load *ld, const struct image_draft_layer *layer)
 {
-	const char *base = strrchr(member, '/');
+	json_int_t bytes = (json_int_t)ingest_blob_size(layer->blob);
+	char bar[PROGRESS_BAR + 1], text[128];
 
-	if (base && str_eq(base, "/layer.tar"))
-		base = member;
-	else
-		base = base ? base + 1 : member;
-	(void)snprintf(id, 13, "%.12s", base);
-}
-
-static int load_progress(void *user, const char *member, uint64_t bytes, uint64_t total)
-{
-	struct load *ld = user;
-	char id[13], bar[PROGRESS_BAR + 3];
-	_cleanup_free_ char *text = NULL;
-	int done = total ? (int)(bytes * PROGRESS_BAR / total) : PROGRESS_BAR;
-
-	if (ld->args->quiet || !ld->args->progress)
-		return 0;
-	if (bytes < ld->told_bytes)
-		ld->told_bytes = 0; /* the next member */
-	if (bytes < total && bytes < ld->told_bytes + PROGRESS_EVERY)
-		return 0;
-	ld->told_bytes = bytes;
-	progress_id(member, id);
-	memset(bar, ' ', sizeof(bar));
-	memset(bar + 1, '=', (size_t)done);
-	bar[0] = '[';
-	if (done < PROGRESS_BAR)
-		bar[done + 1] = '>';
-	bar[PROGRESS_BAR + 1] = ']';
-	bar[PROGRESS_BAR + 2] = '\0';
-	text = str_format("%s %7.4gMB/%.4gMB", bar, (double)bytes / 1e6, (double)total / 1e6);
-	if (!text)
-		return -ENOMEM;
-	return load_tell(ld, json_pack("{s:s, s:{s:I, s:I}, s:s, s:s}", "status", "Loading layer",
-				       "progressDetail", "current", (json_int_t)bytes, "total",
-				       (json_int_t)total, "progress", text, "id", id));
+	memset(bar, '=', PROGRESS_BAR - 1);
+	bar[PROGRESS_BAR - 1] = '>';
+	bar[PROGRESS_BAR] = '\0';
+	(void)snprintf(text, sizeof(text), "[%s]  %.4gMB/%.4gMB", bar, (double)bytes / 1e6,
+		       (double)bytes / 1e6);
+	return load_tell(ld,
+			 json_pack("{s:s, s:{s:I, s:I}, s:s, s:s%}", "status", "Loading layer",
+				   "progressDetail", "current", bytes, "total", bytes, "progress",
+				   text, "id", digest_hex(layer->info.diff_id), 12));
 }
 
 /**
@@ -182,6 +156,8 @@ static void load_announce(struct load *ld)
 	bool named = false;
 
 	LL_FOREACH (ld->drafts, draft) {
+		for (size_t i = 0; !ld->args->quiet && i < draft->view.diff_ids_n; i++)
+			(void)load_say_layer(ld, &draft->layers[i]);
 		for (size_t i = 0; i < draft->tags_n; i++) {
 			_cleanup_free_ char *familiar = reference_shorten(draft->tags[i]);
 
@@ -234,7 +210,7 @@ static void load_done(struct load *ld)
 
 static int load_run(struct load *ld, const struct byte_source *source, struct err *err)
 {
-	int r = image_archive_read(ld->in, source, load_progress, ld, &ld->archive, err);
+	int r = image_archive_read(ld->in, source, &ld->archive, err);
 
 	if (r == 0)
 		r = load_images(ld, err);

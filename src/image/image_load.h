@@ -13,7 +13,6 @@ struct load {
 	struct image_draft *drafts;
 	struct image_draft *others; /* what index.json says, for load_oci_adopt() */
 	bool others_read;
-	uint64_t told_bytes;
 };
 
 /* Fill ld->drafts, blobs of layers set. */

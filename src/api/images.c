@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* images.c - looking at images and changing their names: list, inspect, history, tag, rmi, prune */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api.h"
+#include "api/handlers.h"
+#include "api/images_json.h"
+#include "base/cleanup.h"
+#include "base/str.h"
+#include "core/core.h"
+#include "core/images.h"
+
+DEFINE_CLEANUP(struct image *, image_free)
+
+/* GET /images/json?all&filters&digests&shared-size -> 200 | 400 */
+int api_image_list(struct api *api, struct http_req *req)
+{
+	struct image **images = NULL;
+	json_t *out = json_array();
+	size_t n = 0;
+	int r;
+
+	r = images_list(api->core, http_query(req, "filters"), &images, &n, &req->err);
+	for (size_t i = 0; i < n; i++) {
+		if (json_array_append_new(out, images_json_summary(images[i], req->api_version)) <
+		    0)
+			r = err_oom(&req->err);
+		image_free(images[i]);
+	}
+	free(images);
+	if (r < 0) {
+		json_decref(out);
+		return r;
+	}
+	return api_reply_json(req, 200, out);
+}
+
+/* GET /images/{name}/json -> 200 | 404 */
+int api_image_inspect(struct api *api, struct http_req *req)
+{
+	_cleanup_(image_freep) struct image *image = NULL;
+	int r = image_get(api->core->images, http_var(req, "name"), &image, &req->err);
+
+	if (r < 0)
+		return r;
+	return api_reply_json(req, 200, images_json_inspect(image, req->api_version));
+}
+
+/* GET /images/{name}/history -> 200 | 404 */
+int api_image_history(struct api *api, struct http_req *req)
+{
+	_cleanup_(image_freep) struct image *image = NULL;
+	json_t *history;
+	int r = image_get(api->core->images, http_var(req, "name"), &image, &req->err);
+
+	if (r == 0)
+		r = image_history(api->core->images, image, &history, &req->err);
+	return r < 0 ? r : api_reply_json(req, 200, history);
+}
+
+/* POST /images/{name}/tag?repo&tag -> 201 | 400 | 404 */
+int api_image_tag(struct api *api, struct http_req *req)
+{
+	const char *repo = http_query(req, "repo");
+	int r;
+
+	r = images_tag(api->core, http_var(req, "name"), repo ? repo : "", http_query(req, "tag"),
+		       &req->err);
+	return r < 0 ? r : http_resp_empty(req, 201);
+}
+
+/* DELETE /images/{name}?force&noprune -> 200 | 404 | 409 */
+int api_image_remove(struct api *api, struct http_req *req)
+{
+	json_t *records;
+	int r;
+
+	r = images_remove(api->core, http_var(req, "name"), http_query_bool(req, "force", false),
+			  &records, &req->err);
+	return r < 0 ? r : api_reply_json(req, 200, records);
+}
+
+/* POST /images/prune?filters -> 200 | 400 */
+int api_image_prune(struct api *api, struct http_req *req)
+{
+	json_t *records;
+	uint64_t bytes;
+	int r;
+
+	r = images_prune(api->core, http_query(req, "filters"), &records, &bytes, &req->err);
+	if (r < 0)
+		return r;
+	if (json_array_size(records) == 0) {
+		json_decref(records);
+		records = json_null();
+	}
+	return api_reply_json(req, 200,
+			      json_pack("{s:o, s:I}", "ImagesDeleted", records, "SpaceReclaimed",
+					(json_int_t)bytes));
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* images_json.h - images in the words of the Engine API */
+#pragma once
+
+#include <jansson.h>
+
+struct image;
+
+json_t *images_json_summary(const struct image *image, unsigned int api_version);
+json_t *images_json_inspect(const struct image *image, unsigned int api_version);

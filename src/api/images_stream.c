@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * images_stream.c - images on the wire: load, import, save
+ *
+ * An answer begins with the first line there is to tell, which is after the archive is in: so what
+ * is wrong with it is an HTTP status, and only what goes wrong later is an error line in a stream
+ * that said 200.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/api.h"
+#include "api/handlers.h"
+#include "base/cleanup.h"
+#include "base/str.h"
+#include "core/core.h"
+#include "core/images.h"
+
+#define CHANGES_MAX 128
+#define SAVE_NAMES_MAX 128
+
+static ssize_t body_read(void *user, void *data, size_t len)
+{
+	return http_body_read(user, data, len);
+}
+
+static int stream_line(void *user, json_t *line)
+{
+	struct http_req *req = user;
+	int r = req->answered ? 0 : http_stream_begin(req, 200, "application/json");
+
+	return r < 0 ? r : api_stream_json(req, line);
+}
+
+/* <0 before anything was said: a status. Afterwards: a line, as dockerd does. */
+static int stream_error(struct http_req *req, int r)
+{
+	_cleanup_(json_decrefp) json_t *line = NULL;
+
+	if (!req->answered)
+		return r;
+	line = json_pack("{s:{s:s}, s:s}", "errorDetail", "message", req->err.msg, "error",
+			 req->err.msg);
+	return line ? api_stream_json(req, line) : r;
+}
+
+/* {"os":"linux","architecture":"arm64"} or linux/arm64, as heap text os/arch[/variant] */
+static int platform_text(const char *text, char **ret, struct err *err)
+{
+	_cleanup_(json_decrefp) json_t *doc = NULL;
+	const char *os, *arch, *variant;
+
+	*ret = NULL;
+	if (str_empty(text))
+		return 0;
+	if (*text != '{') {
+		*ret = strdup(text);
+		return *ret ? 0 : err_oom(err);
+	}
+	if (api_json_parse(text, strlen(text), &doc, err) < 0)
+		return -EINVAL;
+	os = json_string_value(json_object_get(doc, "os"));
+	arch = json_string_value(json_object_get(doc, "architecture"));
+	variant = json_string_value(json_object_get(doc, "variant"));
+	if (!os || !arch)
+		return err_user(err, ERR_INVALID, "invalid platform: %.200s", text);
+	*ret = str_format("%s/%s%s%s", os, arch, str_empty(variant) ? "" : "/",
+			  variant ? variant : "");
+	return *ret ? 0 : err_oom(err);
+}
+
+/* POST /images/load?quiet&platform -> 200 stream | 400 */
+int api_image_load(struct api *api, struct http_req *req)
+{
+	struct byte_source source = {.read = body_read, .user = req};
+	_cleanup_free_ char *platform = NULL;
+	int r = platform_text(http_query(req, "platform"), &platform, &req->err);
+
+	if (r == 0)
+		r = images_load(api->core, &source, http_query_bool(req, "quiet", false), platform,
+				stream_line, req, &req->err);
+	return r < 0 ? stream_error(req, r) : 0;
+}
+
+static int image_import_body(struct api *api, struct http_req *req)
+{
+	struct byte_source source = {.read = body_read, .user = req};
+	const char *repo = http_query(req, "repo"), *tag = http_query(req, "tag");
+	const char *changes[CHANGES_MAX];
+	_cleanup_(json_decrefp) json_t *line = NULL;
+	_cleanup_free_ char *ref = NULL;
+	struct images_import import = {
+		.message = http_query(req, "message"),
+		.platform = http_query(req, "platform"),
+		.changes = changes,
+		.n_changes = http_query_all(req, "changes", changes, CHANGES_MAX),
+	};
+	char id[DIGEST_BUF];
+	int r;
+
+	if (!str_empty(repo)) {
+		ref = str_format("%s%s%s", repo, str_empty(tag) ? "" : ":", tag ? tag : "");
+		if (!ref)
+			return err_oom(&req->err);
+		import.ref = ref;
+	}
+	r = images_import(api->core, &source, &import, id, &req->err);
+	if (r < 0)
+		return r;
+	line = json_pack("{s:s}", "status", id);
+	return line ? stream_line(req, line) : err_oom(&req->err);
+}
+
+/* POST /images/create?fromImage|fromSrc&repo&tag&message&changes&platform -> 200 stream | 400 */
+int api_image_create(struct api *api, struct http_req *req)
+{
+	const char *from_image = http_query(req, "fromImage"), *from = http_query(req, "fromSrc");
+
+	if (!str_empty(from_image))
+		return err_user(&req->err, ERR_NOT_IMPLEMENTED,
+				"pulling images is not implemented yet: cannot pull %.300s; use "
+				"docker load or docker import",
+				from_image);
+	if (str_empty(from))
+		return err_user(&req->err, ERR_INVALID, "fromImage or fromSrc is required");
+	if (!str_eq(from, "-"))
+		return err_user(&req->err, ERR_NOT_IMPLEMENTED,
+				"importing from a URL is not implemented yet: %.300s", from);
+	return image_import_body(api, req);
+}
+
+static int save_write(void *user, const void *data, size_t len)
+{
+	struct http_req *req = user;
+	int r = req->answered ? 0 : http_stream_begin(req, 200, "application/x-tar");
+
+	return r < 0 ? r : http_stream_write(req, data, len);
+}
+
+/* GET /images/get?names and /images/{name}/get -> 200 tar | 404 */
+int api_image_get(struct api *api, struct http_req *req)
+{
+	const char *names[SAVE_NAMES_MAX];
+	size_t n = 1;
+
+	names[0] = http_var(req, "name");
+	if (str_empty(names[0]))
+		n = http_query_all(req, "names", names, SAVE_NAMES_MAX);
+	return image_save(api->core->images, names, n, save_write, req, &req->err);
+}

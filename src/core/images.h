@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* images.h - policy over the image store: containers that use images, events, filters */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "image/image.h"
+
+struct core;
+
+int images_load(struct core *core, const struct byte_source *source, bool quiet,
+		const char *platform, image_progress_fn progress, void *user, struct err *err);
+
+struct images_import {
+	const char *ref, *message, *platform; /* NULL or "" for none */
+	const char *const *changes;
+	size_t n_changes;
+};
+int images_import(struct core *core, const struct byte_source *source,
+		  const struct images_import *import, char ret_id[static DIGEST_BUF],
+		  struct err *err);
+
+int images_tag(struct core *core, const char *ref_or_id, const char *repo, const char *tag,
+	       struct err *err);
+/* ret_records: Docker's [{"Untagged": x}, {"Deleted": y}]; new reference */
+int images_remove(struct core *core, const char *ref_or_id, bool force, json_t **ret_records,
+		  struct err *err);
+/* filters: text of the query parameter, NULL or "" for none */
+int images_prune(struct core *core, const char *filters, json_t **ret_records, uint64_t *ret_bytes,
+		 struct err *err);
+/* Newest first, filtered; free each with image_free(), then the array. */
+int images_list(struct core *core, const char *filters, struct image ***ret_images, size_t *ret_n,
+		struct err *err);

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* images_list.c - images that match filters: dangling, label, before, since, until, reference */
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/str.h"
+#include "core/core.h"
+#include "core/filters.h"
+#include "core/images_impl.h"
+#include "image/reference.h"
+
+DEFINE_CLEANUP(struct image *, image_free)
+
+struct bounds {
+	int64_t before_ns, since_ns; /* created strictly between; INT64_MAX and INT64_MIN if free */
+	int dangling;		     /* -1 does not matter */
+};
+
+/**
+ * images_free_all() - Free a list of images
+ * @images: Heap array or NULL
+ * @n:	    Its length
+ */
+void images_free_all(struct image **images, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		image_free(images[i]);
+	free(images);
+}
+
+static int bound_image(struct core *core, const char *ref, int64_t *ret_ns, struct err *err)
+{
+	_cleanup_(image_freep) struct image *image = NULL;
+	int r = image_get(core->images, ref, &image, err);
+
+	if (r < 0)
+		return r;
+	*ret_ns = image->created_ns;
+	return 0;
+}
+
+static int bounds_read(struct core *core, const json_t *filters, struct bounds *b, struct err *err)
+{
+	const json_t *value;
+	int64_t ns;
+	size_t i;
+	int r;
+
+	*b = (struct bounds){.before_ns = INT64_MAX, .since_ns = INT64_MIN, .dangling = -1};
+	json_array_foreach (json_object_get(filters, "before"), i, value) {
+		r = bound_image(core, json_string_value(value), &ns, err);
+		if (r < 0)
+			return r;
+		b->before_ns = MIN(b->before_ns, ns);
+	}
+	json_array_foreach (json_object_get(filters, "since"), i, value) {
+		r = bound_image(core, json_string_value(value), &ns, err);
+		if (r < 0)
+			return r;
+		b->since_ns = MAX(b->since_ns, ns);
+	}
+	json_array_foreach (json_object_get(filters, "until"), i, value) {
+		if (clock_parse_timestamp(json_string_value(value), clock_realtime_ns(), &ns) < 0)
+			return err_user(err, ERR_INVALID, "invalid filter 'until=%.60s'",
+					json_string_value(value));
+		b->before_ns = MIN(b->before_ns, ns);
+	}
+	json_array_foreach (json_object_get(filters, "dangling"), i, value) {
+		const char *text = json_string_value(value);
+
+		if (!str_eq(text, "true") && !str_eq(text, "false") && !str_eq(text, "1") &&
+		    !str_eq(text, "0"))
+			return err_user(err, ERR_INVALID, "invalid filter 'dangling=[%.60s]'",
+					text);
+		b->dangling = str_bool(text);
+	}
+	return 0;
+}
+
+/* Go's path.Match over the familiar name, with and without its tag */
+static bool reference_fits(const char *pattern, const char *name)
+{
+	_cleanup_reference_ struct reference ref = {};
+	_cleanup_free_ char *repository = NULL;
+
+	if (fnmatch(pattern, name, FNM_PATHNAME) == 0)
+		return true;
+	if (reference_parse(name, &ref, NULL) < 0)
+		return false;
+	repository = reference_familiar_name(&ref);
+	return repository && fnmatch(pattern, repository, FNM_PATHNAME) == 0;
+}
+
+static bool any_reference_fits(const json_t *patterns, const char *name)
+{
+	const json_t *value;
+	size_t i;
+
+	json_array_foreach (patterns, i, value)
+		if (reference_fits(json_string_value(value), name))
+			return true;
+	return false;
+}
+
+/* Keep the names that fit; none is left: the image does not match. */
+static bool keep_references(const json_t *patterns, struct image *image)
+{
+	char **lists[] = {image->repo_tags, image->repo_digests};
+	size_t kept = 0;
+
+	for (size_t l = 0; l < ARRAY_SIZE(lists); l++) {
+		char **to = lists[l];
+
+		for (char **from = lists[l]; *from; from++) {
+			if (!any_reference_fits(patterns, *from)) {
+				free(*from);
+				continue;
+			}
+			*to++ = *from;
+			kept++;
+		}
+		*to = NULL;
+	}
+	return kept > 0;
+}
+
+static bool image_matches(const json_t *filters, const struct bounds *b, struct image *image)
+{
+	bool dangling = !image->repo_tags[0];
+
+	if (b->dangling >= 0 && dangling != (b->dangling != 0))
+		return false;
+	if (b->before_ns != INT64_MAX && image->created_ns >= b->before_ns)
+		return false;
+	if (b->since_ns != INT64_MIN && image->created_ns <= b->since_ns)
+		return false;
+	if (!filters_match_labels(filters, "label", image->labels) ||
+	    !filters_match_labels(filters, "label!", image->labels))
+		return false;
+	return !filters_has(filters, "reference") ||
+	       keep_references(json_object_get(filters, "reference"), image);
+}
+
+/**
+ * images_list_filtered() - Images that match parsed filters
+ * @core:	Managers
+ * @filters:	From filters_parse()
+ * @ret_images: Newest first; images_free_all()
+ * @ret_n:	Their number
+ * @err:	ERR_INVALID, ERR_NOT_FOUND (before, since)
+ *
+ * Return: 0 or negative errno
+ */
+int images_list_filtered(struct core *core, const json_t *filters, struct image ***ret_images,
+			 size_t *ret_n, struct err *err)
+{
+	struct image **images = NULL;
+	size_t n = 0, kept = 0;
+	struct bounds b;
+	int r;
+
+	r = bounds_read(core, filters, &b, err);
+	if (r == 0)
+		r = image_list(core->images, &images, &n, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n; i++) {
+		if (image_matches(filters, &b, images[i]))
+			images[kept++] = images[i];
+		else
+			image_free(images[i]);
+	}
+	*ret_images = images;
+	*ret_n = kept;
+	return 0;
+}
+
+/**
+ * images_list() - Images, newest first
+ * @core:	Managers
+ * @filters:	Text of the query parameter; NULL or "" for all
+ * @ret_images: Heap array; free each with image_free(), then the array
+ * @ret_n:	Their number
+ * @err:	ERR_INVALID, ERR_NOT_FOUND
+ *
+ * Return: 0 or negative errno
+ */
+int images_list(struct core *core, const char *filters, struct image ***ret_images, size_t *ret_n,
+		struct err *err)
+{
+	static const char *const known[] = {"dangling",	 "label", "label!", "before",
+					    "reference", "since", "until",  NULL};
+	_cleanup_(json_decrefp) json_t *parsed = NULL;
+	int r = filters_parse(filters, known, &parsed, err);
+
+	return r < 0 ? r : images_list_filtered(core, parsed, ret_images, ret_n, err);
+}

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * images_remove.c - `docker rmi` and `docker image prune`
+ *
+ * A name is taken away; the image goes with its last name. Given an id, all names go, if they are
+ * of one repository or with force. An image that a running container uses never goes; one that a
+ * stopped container uses goes with force only. The words are dockerd's.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/str.h"
+#include "core/container.h"
+#include "core/core.h"
+#include "core/events.h"
+#include "core/filters.h"
+#include "core/images_impl.h"
+#include "image/reference.h"
+
+DEFINE_CLEANUP(struct image *, image_free)
+
+static const char *id12(const char *id)
+{
+	return str_starts(id, DIGEST_PREFIX) ? digest_hex(id) : id;
+}
+
+static int conflict(const char *image_id, bool hard, const char *why, const char *container,
+		    struct err *err)
+{
+	return err_user(err, ERR_CONFLICT, "conflict: unable to delete %.12s (%s) - %s%.12s",
+			id12(image_id), hard ? "cannot be forced" : "must be forced", why,
+			container ? container : "");
+}
+
+static size_t strv_len(char *const *strv)
+{
+	size_t n = 0;
+
+	while (strv && strv[n])
+		n++;
+	return n;
+}
+
+/* What stands against deleting the image itself. names: other names count (soft). */
+static int check_conflicts(struct core *core, const struct image *image, bool force, bool names,
+			   struct err *err)
+{
+	char user[ID_BUF];
+
+	if (containers_use_image(core->containers, image->id, true, user))
+		return conflict(image->id, true, "image is being used by running container ", user,
+				err);
+	if (force)
+		return 0;
+	if (names && strv_len(image->repo_tags) > 1)
+		return conflict(image->id, false, "image is referenced in multiple repositories",
+				NULL, err);
+	if (containers_use_image(core->containers, image->id, false, user))
+		return conflict(image->id, false, "image is being used by stopped container ", user,
+				err);
+	return 0;
+}
+
+static int record(json_t *records, const char *what, const char *name, struct err *err)
+{
+	return json_array_append_new(records, json_pack("{s:s}", what, name)) < 0 ? err_oom(err)
+										  : 0;
+}
+
+static int untag(struct core *core, const struct image *image, const char *name, json_t *records,
+		 struct err *err)
+{
+	int r = image_untag(core->images, name, err);
+
+	if (r < 0)
+		return r;
+	images_tell(core, "untag", image->id, image->id, image->labels);
+	return record(records, "Untagged", name, err);
+}
+
+/* The image and all names it has. */
+static int delete_image(struct core *core, const struct image *image, json_t *records,
+			struct err *err)
+{
+	char **deleted = NULL;
+	int r = 0;
+
+	for (char **t = image->repo_tags; *t && r == 0; t++)
+		r = untag(core, image, *t, records, err);
+	for (char **d = image->repo_digests; *d && r == 0; d++)
+		r = untag(core, image, *d, records, err);
+	if (r == 0)
+		r = image_delete(core->images, image->id, &deleted, err);
+	if (r < 0)
+		return r;
+	for (char **d = deleted; *d; d++) {
+		if (r == 0)
+			r = record(records, "Deleted", *d, err);
+		free(*d);
+	}
+	free(deleted);
+	images_tell(core, "delete", image->id, image->id, image->labels);
+	return r;
+}
+
+static int remove_by_id(struct core *core, const struct image *image, bool force, json_t *records,
+			struct err *err)
+{
+	int r = check_conflicts(core, image, force, true, err);
+
+	return r < 0 ? r : delete_image(core, image, records, err);
+}
+
+static int remove_by_name(struct core *core, const struct image *image, const char *name,
+			  bool force, json_t *records, struct err *err)
+{
+	_cleanup_(image_freep) struct image *left = NULL;
+	char user[ID_BUF];
+	int r;
+
+	if (!force && strv_len(image->repo_tags) == 1 &&
+	    containers_use_image(core->containers, image->id, false, user))
+		return err_user(err, ERR_CONFLICT,
+				"conflict: unable to remove repository reference \"%s\" (must "
+				"force) - container %.12s is using its referenced image %.12s",
+				name, user, id12(image->id));
+	r = untag(core, image, name, records, err);
+	if (r < 0)
+		return r;
+	r = image_get(core->images, image->id, &left, err);
+	if (r < 0)
+		return r;
+	if (left->repo_tags[0])
+		return 0;
+	/* its last name went: an image in use stays, without one, and nobody is told off */
+	if (check_conflicts(core, left, force, false, NULL) < 0)
+		return 0;
+	return delete_image(core, left, records, err);
+}
+
+/* An id or the beginning of one, rather than a name */
+static bool is_id(const struct image *image, const char *text)
+{
+	return str_starts(image->id, text) || str_starts(digest_hex(image->id), text);
+}
+
+static int familiar_name(const char *text, char **ret, struct err *err)
+{
+	_cleanup_reference_ struct reference ref = {};
+	int r = reference_parse(text, &ref, err);
+
+	if (r < 0)
+		return r;
+	if (ref.digest) /* "name:tag@digest" means the digest */
+		free(TAKE_PTR(ref.tag));
+	if (reference_default_tag(&ref) < 0)
+		return err_oom(err);
+	*ret = reference_familiar(&ref);
+	return *ret ? 0 : err_oom(err);
+}
+
+/**
+ * images_remove() - Take a name away, and the image with its last one
+ * @core:	 Managers
+ * @ref_or_id:	 Name, id, or the beginning of one
+ * @force:	 Also if stopped containers use it or it has several names
+ * @ret_records: What went; new reference
+ * @err:	 ERR_NOT_FOUND, ERR_CONFLICT
+ *
+ * Return: 0 or negative errno
+ */
+int images_remove(struct core *core, const char *ref_or_id, bool force, json_t **ret_records,
+		  struct err *err)
+{
+	_cleanup_(image_freep) struct image *image = NULL;
+	_cleanup_(json_decrefp) json_t *records = json_array();
+	_cleanup_free_ char *name = NULL;
+	int r;
+
+	r = image_get(core->images, ref_or_id, &image, err);
+	if (r < 0)
+		return r;
+	if (is_id(image, ref_or_id)) {
+		r = remove_by_id(core, image, force, records, err);
+	} else {
+		r = familiar_name(ref_or_id, &name, err);
+		if (r == 0)
+			r = remove_by_name(core, image, name, force, records, err);
+	}
+	if (r < 0)
+		return r;
+	*ret_records = TAKE_PTR(records);
+	return 0;
+}
+
+/* Nobody wants it: no names (or all that are unused) and no container. */
+static bool prune_wanted(struct core *core, const struct image *image, bool dangling_only)
+{
+	char user[ID_BUF];
+
+	if (dangling_only && image->repo_tags[0])
+		return false;
+	return !containers_use_image(core->containers, image->id, false, user);
+}
+
+static int prune_filters(const char *text, json_t **ret, bool *ret_dangling, struct err *err)
+{
+	static const char *const known[] = {"dangling", "label", "label!", "until", NULL};
+	const char *dangling;
+	int r = filters_parse(text, known, ret, err);
+
+	if (r < 0)
+		return r;
+	*ret_dangling = true;
+	dangling = json_string_value(json_array_get(json_object_get(*ret, "dangling"), 0));
+	if (!dangling)
+		return 0;
+	if (!str_eq(dangling, "true") && !str_eq(dangling, "false") && !str_eq(dangling, "1") &&
+	    !str_eq(dangling, "0"))
+		return err_user(err, ERR_INVALID, "invalid filter 'dangling=[%.60s]'", dangling);
+	*ret_dangling = str_bool(dangling);
+	return json_object_del(*ret, "dangling") < 0 ? err_oom(err) : 0;
+}
+
+/**
+ * images_prune() - Delete images that nobody uses
+ * @core:	 Managers
+ * @filters:	 dangling, label, label!, until; NULL or "" is dangling=true
+ * @ret_records: What went; new reference
+ * @ret_bytes:	 How much
+ * @err:	 ERR_INVALID
+ *
+ * Return: 0 or negative errno
+ */
+int images_prune(struct core *core, const char *filters, json_t **ret_records, uint64_t *ret_bytes,
+		 struct err *err)
+{
+	_cleanup_(json_decrefp) json_t *parsed = NULL, *records = json_array();
+	uint64_t before = image_store_layers_bytes(core->images), after;
+	struct image **images = NULL;
+	_cleanup_free_ char *reclaimed = NULL;
+	bool dangling;
+	size_t n = 0;
+	int r;
+
+	r = prune_filters(filters, &parsed, &dangling, err);
+	if (r == 0)
+		r = images_list_filtered(core, parsed, &images, &n, err);
+	for (size_t i = 0; i < n && r == 0; i++)
+		if (prune_wanted(core, images[i], dangling))
+			r = delete_image(core, images[i], records, err);
+	images_free_all(images, n);
+	if (r < 0)
+		return r;
+	after = image_store_layers_bytes(core->images);
+	*ret_bytes = before > after ? before - after : 0;
+	*ret_records = TAKE_PTR(records);
+	reclaimed = str_format("%llu", (unsigned long long)*ret_bytes);
+	events_publish(core->events, "image", "prune", "",
+		       json_pack("{s:s}", "reclaimed", reclaimed ? reclaimed : "0"));
+	return 0;
+}

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * image_save.c - `docker save`: blobs, manifest.json and index.json as one tar
+ *
+ * The tar is an OCI layout and docker's form at once, as dockerd writes it since 25. Blobs are
+ * copied as they are, so loading it again gives the same digests. While it runs it counts as a
+ * writer: no blob goes away under it.
+ */
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+#include "base/sha256.h"
+#include "base/str.h"
+#include "image/image_store.h"
+#include "image/reference.h"
+
+#define SAVE_BUFFER (256 * 1024)
+#define SAVE_IMAGES_MAX 1024
+#define SAVE_LAYOUT "{\"imageLayoutVersion\":\"1.0.0\"}"
+
+typedef int (*save_write_fn)(void *user, const void *data, size_t len);
+
+struct save_image {
+	char id[DIGEST_BUF];
+	char **tags; /* owned: canonical */
+	size_t tags_n;
+};
+
+struct save {
+	struct image_store *is; /* borrowed */
+	struct archive *tar;	/* owned */
+	char *buffer;		/* owned */
+	save_write_fn write;
+	void *user;
+	int write_errno;
+	struct save_image *images; /* owned */
+	size_t images_n;
+	json_t *written;	  /* owned reference: blobs that are in the tar */
+	json_t *manifest, *index; /* owned references: manifest.json, entries of index.json */
+};
+
+static void save_done(struct save *sv)
+{
+	if (sv->tar)
+		(void)archive_write_free(sv->tar); /* closed before, or given up */
+	for (size_t i = 0; i < sv->images_n; i++)
+		image_strv_free(sv->images[i].tags);
+	free(sv->images);
+	free(sv->buffer);
+	json_decref(sv->written);
+	json_decref(sv->manifest);
+	json_decref(sv->index);
+}
+
+static la_ssize_t save_out(struct archive *tar, void *user, const void *data, size_t len)
+{
+	struct save *sv = user;
+	int r = sv->write(sv->user, data, len);
+
+	if (r < 0) {
+		sv->write_errno = r;
+		archive_set_error(tar, -r, "%s", "write");
+		return -1;
+	}
+	return (la_ssize_t)len;
+}
+
+static int save_failed(struct save *sv, struct err *err)
+{
+	const char *text = archive_error_string(sv->tar);
+
+	if (sv->write_errno)
+		return err_sys(err, sv->write_errno, "cannot write the archive");
+	return err_user(err, ERR_INTERNAL, "cannot write the archive: %s", text ? text : "");
+}
+
+static int save_header(struct save *sv, const char *name, uint64_t size, struct err *err)
+{
+	struct archive_entry *entry = archive_entry_new();
+	int r;
+
+	if (!entry)
+		return err_oom(err);
+	archive_entry_set_pathname(entry, name);
+	archive_entry_set_filetype(entry, AE_IFREG);
+	archive_entry_set_perm(entry, 0644);
+	archive_entry_set_size(entry, (la_int64_t)size);
+	archive_entry_set_mtime(entry, 0, 0);
+	r = archive_write_header(sv->tar, entry);
+	archive_entry_free(entry);
+	return r == ARCHIVE_OK ? 0 : save_failed(sv, err);
+}
+
+static int save_data(struct save *sv, const void *data, size_t len, struct err *err)
+{
+	return archive_write_data(sv->tar, data, len) == (la_ssize_t)len ? 0 : save_failed(sv, err);
+}
+
+static int save_text(struct save *sv, const char *name, const char *text, struct err *err)
+{
+	int r = save_header(sv, name, strlen(text), err);
+
+	return r < 0 ? r : save_data(sv, text, strlen(text), err);
+}
+
+static int save_json(struct save *sv, const char *name, const json_t *doc, struct err *err)
+{
+	_cleanup_free_ char *text = doc ? json_dumps(doc, JSON_COMPACT) : NULL;
+
+	return text ? save_text(sv, name, text, err) : err_oom(err);
+}
+
+static int save_blob(struct save *sv, const char *digest, struct err *err)
+{
+	_cleanup_free_ char *path = image_blob_path(sv->is, digest);
+	_cleanup_free_ char *name = str_format("blobs/sha256/%s", digest_hex(digest));
+	_cleanup_close_ int fd = -EBADF;
+	struct stat st;
+	ssize_t n;
+	int r;
+
+	if (json_object_get(sv->written, digest))
+		return 0;
+	if (!path || !name || json_object_set_new(sv->written, digest, json_true()) < 0)
+		return err_oom(err);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(err, -errno, "cannot read %s", path);
+	r = save_header(sv, name, (uint64_t)st.st_size, err);
+	while (r == 0 && (n = fs_read_full(fd, sv->buffer, SAVE_BUFFER)) != 0) {
+		if (n < 0)
+			return err_sys(err, (int)n, "cannot read %s", path);
+		r = save_data(sv, sv->buffer, (size_t)n, err);
+	}
+	return r;
+}
+
+static int save_docker_entry(struct save *sv, const struct save_image *si, char **blobs)
+{
+	json_t *entry, *tags, *layers;
+
+	entry = json_pack("{s:o, s:[], s:[]}", "Config",
+			  json_sprintf("blobs/sha256/%s", digest_hex(si->id)), "RepoTags",
+			  "Layers");
+	tags = json_object_get(entry, "RepoTags");
+	layers = json_object_get(entry, "Layers");
+	for (size_t i = 0; i < si->tags_n; i++) {
+		_cleanup_free_ char *familiar = reference_shorten(si->tags[i]);
+
+		if (!familiar || json_array_append_new(tags, json_string(familiar)) < 0) {
+			json_decref(entry);
+			return -ENOMEM;
+		}
+	}
+	for (; *blobs; blobs++)
+		(void)json_array_append_new(layers,
+					    json_sprintf("blobs/sha256/%s", digest_hex(*blobs)));
+	return json_array_append_new(sv->manifest, entry) < 0 ? -ENOMEM : 0;
+}
+
+static int save_index_entry(struct save *sv, const struct image *image, const char *canonical)
+{
+	json_t *entry = json_pack("{s:s, s:s, s:I, s:{s:s, s:s}}", "mediaType",
+				  image->manifest_type, "digest", image->manifest_digest, "size",
+				  (json_int_t)image->manifest_bytes, "platform", "architecture",
+				  image->architecture, "os", *image->os ? image->os : "linux");
+
+	if (entry && canonical)
+		(void)json_object_set_new(entry, "annotations",
+					  json_pack("{s:s, s:s}", "io.containerd.image.name",
+						    canonical, "org.opencontainers.image.ref.name",
+						    strrchr(canonical, ':') + 1));
+	return json_array_append_new(sv->index, entry) < 0 ? -ENOMEM : 0;
+}
+
+static int save_image(struct save *sv, const struct save_image *si, struct err *err)
+{
+	_cleanup_(image_strv_freep) char **blobs = NULL;
+	_cleanup_(image_freep) struct image *image = NULL;
+	int r;
+
+	r = image_get(sv->is, si->id, &image, err);
+	if (r < 0)
+		return r;
+	r = image_rows_texts(
+		sv->is, "SELECT blob_digest FROM image_layers WHERE image_id = ? ORDER BY position",
+		si->id, &blobs);
+	if (r < 0)
+		return err_sys(err, r, "cannot read the layers of %.19s", si->id);
+	for (char **b = blobs; *b; b++) {
+		r = save_blob(sv, *b, err);
+		if (r < 0)
+			return r;
+	}
+	r = save_blob(sv, si->id, err);
+	if (r == 0)
+		r = save_blob(sv, image->manifest_digest, err);
+	if (r < 0)
+		return r;
+	r = save_docker_entry(sv, si, blobs);
+	for (size_t i = 0; i < si->tags_n && r == 0; i++)
+		r = save_index_entry(sv, image, si->tags[i]);
+	if (r == 0 && si->tags_n == 0)
+		r = save_index_entry(sv, image, NULL);
+	return r < 0 ? err_oom(err) : 0;
+}
+
+static int save_find(struct save *sv, const char *id, struct save_image **ret)
+{
+	for (size_t i = 0; i < sv->images_n; i++) {
+		if (str_eq(sv->images[i].id, id)) {
+			*ret = &sv->images[i];
+			return 0;
+		}
+	}
+	*ret = &sv->images[sv->images_n++];
+	memcpy((*ret)->id, id, DIGEST_BUF);
+	return 0;
+}
+
+static int save_add_tag(struct save_image *si, const char *canonical)
+{
+	for (size_t i = 0; i < si->tags_n; i++)
+		if (str_eq(si->tags[i], canonical))
+			return 0;
+	return image_strv_add(&si->tags, &si->tags_n, canonical);
+}
+
+/* An id brings no names, a name with a tag brings itself. */
+static int save_resolve(struct save *sv, const char *text, struct err *err)
+{
+	_cleanup_reference_ struct reference ref = {};
+	_cleanup_free_ char *canonical = NULL, *tagged = NULL;
+	struct save_image *si;
+	char id[DIGEST_BUF];
+	int r;
+
+	r = image_rows_resolve(sv->is, text, id, err);
+	if (r < 0)
+		return r;
+	(void)save_find(sv, id, &si);
+	if (reference_parse(text, &ref, NULL) < 0 || ref.digest)
+		return 0;
+	if (reference_default_tag(&ref) < 0)
+		return err_oom(err);
+	canonical = reference_canonical(&ref);
+	if (!canonical)
+		return err_oom(err);
+	r = image_rows_text(sv->is, "SELECT ref FROM image_tags WHERE ref = ? AND image_id = ?",
+			    canonical, id, &tagged);
+	if (r < 0)
+		return err_sys(err, r, "cannot look up %s", text);
+	return tagged && save_add_tag(si, tagged) < 0 ? err_oom(err) : 0;
+}
+
+/* A name without a tag brings all of its tags. */
+static int save_resolve_all(struct save *sv, const char *text, bool *ret_found, struct err *err)
+{
+	_cleanup_reference_ struct reference ref = {};
+	_cleanup_(image_strv_freep) char **refs = NULL;
+	_cleanup_free_ char *name = NULL;
+	int r;
+
+	*ret_found = false;
+	if (reference_parse(text, &ref, NULL) < 0 || ref.tag || ref.digest)
+		return 0;
+	name = reference_name(&ref);
+	if (!name)
+		return err_oom(err);
+	r = image_rows_texts(sv->is,
+			     "SELECT ref FROM image_tags WHERE substr(ref, 1, length(?1) + 1) = "
+			     "?1 || ':' ORDER BY ref",
+			     name, &refs);
+	if (r < 0)
+		return err_sys(err, r, "cannot look up %s", text);
+	for (char **t = refs; *t; t++) {
+		if (sv->images_n >= SAVE_IMAGES_MAX)
+			return err_user(err, ERR_INVALID, "more than %d images", SAVE_IMAGES_MAX);
+		r = save_resolve(sv, *t, err);
+		if (r < 0)
+			return r;
+		*ret_found = true;
+	}
+	return 0;
+}
+
+static int save_open(struct save *sv, const char *const *refs, size_t n_refs, struct err *err)
+{
+	bool found;
+	int r;
+
+	if (n_refs == 0 || n_refs > SAVE_IMAGES_MAX)
+		return err_user(err, ERR_INVALID, "1 to %d images are expected", SAVE_IMAGES_MAX);
+	sv->images = calloc(SAVE_IMAGES_MAX + 1, sizeof(*sv->images));
+	sv->buffer = malloc(SAVE_BUFFER);
+	sv->written = json_object();
+	sv->manifest = json_array();
+	sv->index = json_array();
+	if (!sv->images || !sv->buffer || !sv->written || !sv->manifest || !sv->index)
+		return err_oom(err);
+	for (size_t i = 0; i < n_refs; i++) {
+		r = save_resolve_all(sv, refs[i], &found, err);
+		if (r == 0 && !found)
+			r = save_resolve(sv, refs[i], err);
+		if (r < 0)
+			return r;
+		if (sv->images_n > SAVE_IMAGES_MAX)
+			return err_user(err, ERR_INVALID, "more than %d images", SAVE_IMAGES_MAX);
+	}
+	sv->tar = archive_write_new();
+	if (!sv->tar || archive_write_set_format_pax_restricted(sv->tar) != ARCHIVE_OK)
+		return err_oom(err);
+	(void)archive_write_set_bytes_in_last_block(sv->tar, 1); /* no padding behind the end */
+	if (archive_write_open(sv->tar, sv, NULL, save_out, NULL) != ARCHIVE_OK)
+		return save_failed(sv, err);
+	return 0;
+}
+
+static int save_run(struct save *sv, struct err *err)
+{
+	_cleanup_(json_decrefp) json_t *index = NULL;
+	int r = 0;
+
+	for (size_t i = 0; i < sv->images_n && r == 0; i++)
+		r = save_image(sv, &sv->images[i], err);
+	if (r < 0)
+		return r;
+	index = json_pack("{s:i, s:s, s:O}", "schemaVersion", 2, "mediaType", OCI_TYPE_INDEX,
+			  "manifests", sv->index);
+	r = save_json(sv, "index.json", index, err);
+	if (r == 0)
+		r = save_json(sv, "manifest.json", sv->manifest, err);
+	if (r == 0)
+		r = save_text(sv, "oci-layout", SAVE_LAYOUT, err);
+	if (r < 0)
+		return r;
+	return archive_write_close(sv->tar) == ARCHIVE_OK ? 0 : save_failed(sv, err);
+}
+
+/**
+ * image_save() - Write images as an archive
+ * @is:	    Store
+ * @refs:   Names or ids; a name without a tag means all of its tags
+ * @n_refs: Their number
+ * @write:  Receives the tar; <0 stops
+ * @user:   For @write
+ * @err:    ERR_NOT_FOUND (before anything is written)
+ *
+ * Return: 0 or negative errno
+ */
+int image_save(struct image_store *is, const char *const *refs, size_t n_refs,
+	       int (*write)(void *user, const void *data, size_t len), void *user, struct err *err)
+{
+	struct save sv = {.is = is, .write = write, .user = user};
+	int r;
+
+	(void)pthread_mutex_lock(&is->lock);
+	is->writers++;
+	(void)pthread_mutex_unlock(&is->lock);
+	r = save_open(&sv, refs, n_refs, err);
+	if (r == 0)
+		r = save_run(&sv, err);
+	save_done(&sv);
+	image_write_end(is, NULL, false);
+	return r;
+}
