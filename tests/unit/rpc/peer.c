@@ -124,7 +124,13 @@ static void on_bidi_end(struct rpc_server_call *call)
 
 static void on_token(struct rpc_server_call *call, const ProtobufCMessage *message)
 {
-	rpc_server_set_token(call->server, ((const Arca__V1__InputChunk *)message)->data.data);
+	const Arca__V1__InputChunk *chunk = (const void *)message;
+
+	if (chunk->data.len != RPC_TOKEN_LEN) {
+		rpc_server_finish(call, RPC_INVALID_ARGUMENT, "no token");
+		return;
+	}
+	rpc_server_set_token(call->server, chunk->data.data);
 	rpc_server_reply(call, message);
 }
 
