@@ -34,7 +34,7 @@
 static struct loop *loop;
 static struct vmm *vmm;
 static const char *guest_dir;
-static char dir[256], kernel[512], initrd[512], templates[512], run[512], root_disk[512];
+static char dir[256], kernel[512], initrd[512], templates[300], run[300], root_disk[300];
 static const struct vm_shape shape = {.vcpus = 1, .memory_mib = 256};
 
 struct clone {
@@ -100,7 +100,7 @@ static bool run_dir_has(const char *id)
 {
 	char path[1024];
 
-	(void)snprintf(path, sizeof(path), "%s/%s", run, id);
+	(void)snprintf(path, sizeof(path), "%.*s/%.*s", 300, run, ID_LEN, id);
 	return fs_exists(path);
 }
 
@@ -278,7 +278,8 @@ TEST(sweep_ends_the_unknown)
 {
 	struct clone c = {};
 	struct err err = {};
-	char path[1024], text[256];
+	char path[1024];
+	char text[256];
 	pid_t pid;
 
 	if (clone_start(&c, &err) < 0)
