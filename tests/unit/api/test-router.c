@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/cleanup.h"
+#include "base/fs.h"
 #include "base/str.h"
 #include "test.h"
 
@@ -125,5 +126,40 @@ TEST(routes_are_unique_and_reachable)
 		if (found != row)
 			printf("# %s %s\n", row->method, row->pattern);
 		ASSERT(found == row);
+	}
+}
+
+static bool has_row(const char *method, const char *path)
+{
+	for (size_t i = 0; i < api_routes_n; i++) {
+		const char *a = api_routes[i].pattern, *b = path;
+
+		if (!str_eq(api_routes[i].method, method))
+			continue;
+		while (*a && *a == *b) {
+			a++, b++;
+			if (str_starts(a, ":.*}"))
+				a += strlen(":.*");
+		}
+		if (!*a && !*b)
+			return true;
+	}
+	return false;
+}
+
+/* Goal: every endpoint of the specification has a row. */
+TEST(routes_cover_the_specification)
+{
+	_cleanup_free_ char *list = NULL;
+	char *save = NULL;
+
+	ASSERT_OK(fs_read_file(ENDPOINTS, 65536, &list, NULL));
+	for (char *line = strtok_r(list, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		char *space = strchr(line, ' ');
+
+		*space = '\0';
+		if (!has_row(line, space + 1))
+			printf("# %s %s\n", line, space + 1);
+		ASSERT(has_row(line, space + 1));
 	}
 }
