@@ -153,7 +153,7 @@ static int kill_parse(const char *signal, int *ret_signo, struct err *err)
 		return 0;
 	}
 	if (container_signal_parse(signal, ret_signo) < 0)
-		return err_user(err, ERR_INVALID, "Invalid signal: %s", signal);
+		return err_user(err, ERR_INVALID, "invalid signal: %s", signal);
 	return 0;
 }
 

@@ -55,7 +55,7 @@ int container_remove_held(struct container *c, struct err *err)
 }
 
 /* Whether rm may go on: 0, a refusal, or 1 when it runs and has to be killed first. */
-static int remove_check(struct container *c, bool force, struct err *err)
+static int remove_check(struct container *c, const char *ref, bool force, struct err *err)
 {
 	RANK_LOCK_SCOPE(state, &c->lock);
 
@@ -70,13 +70,13 @@ static int remove_check(struct container *c, bool force, struct err *err)
 		return 1;
 	if (c->state == CONTAINER_PAUSED)
 		return err_user(err, ERR_CONFLICT,
-				"cannot remove container \"/%s\": container is paused and must be "
+				"cannot remove container \"%s\": container is paused and must be "
 				"unpaused first",
-				c->name);
+				ref);
 	return err_user(err, ERR_CONFLICT,
-			"cannot remove container \"/%s\": container is %s: stop the container "
+			"cannot remove container \"%s\": container is %s: stop the container "
 			"before removing or force remove",
-			c->name, container_state_name(c->state));
+			ref, container_state_name(c->state));
 }
 
 /* End a container that is up; afterwards it is EXITED, unless somebody started it again. */
@@ -108,7 +108,7 @@ int container_remove(struct containers *cs, const char *ref, bool force, bool vo
 	int r = containers_find(cs, ref, &c, err);
 
 	if (r == 0)
-		r = remove_check(c, force, err);
+		r = remove_check(c, ref, force, err);
 	if (r > 0)
 		r = remove_kill(c, err);
 	if (r < 0)
@@ -120,6 +120,6 @@ int container_remove(struct containers *cs, const char *ref, bool force, bool vo
 	if (force && c->state == CONTAINER_RESTARTING)
 		container_move(c, CONTAINER_EXITED);
 	rank_unlock(&c->lock);
-	r = remove_check(c, false, err);
+	r = remove_check(c, ref, false, err);
 	return r < 0 ? r : container_remove_held(c, err);
 }

@@ -22,7 +22,7 @@ static int stop_signal(struct container *c, const char *signal, int *ret_signo, 
 		return 0;
 	}
 	if (container_signal_parse(text, ret_signo) < 0)
-		return err_user(err, ERR_INVALID, "Invalid signal: %s", text);
+		return err_user(err, ERR_INVALID, "invalid signal: %s", text);
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -109,7 +110,7 @@ int container_config_validate(const json_t *config, struct err *err)
 			       "path",
 			       cwd);
 	if (*signal && container_signal_parse(signal, &signo) < 0)
-		return invalid(err, "Invalid signal: %s", signal);
+		return invalid(err, "invalid signal: %s", signal);
 	if (strlen(jx_str(config, "Hostname")) > 64 || strlen(jx_str(config, "Domainname")) > 64)
 		return invalid(err, "invalid hostname: at most 64 characters");
 	if (jx_len(config, "Labels") > LABELS_MAX)
@@ -169,6 +170,31 @@ static int default_log_config(const struct core *core, json_t *host)
 		       : 0;
 }
 
+/* "net_raw" -> "CAP_NET_RAW", as inspect shows them; unknown names stay for the refusal. */
+static int default_caps(json_t *host, const char *key)
+{
+	_cleanup_json_ json_t *list = NULL;
+	unsigned int cap;
+	json_t *item;
+	size_t i;
+	int r = 0;
+
+	if (jx_len(host, key) == 0)
+		return 0;
+	list = json_array();
+	json_array_foreach (json_object_get(host, key), i, item) {
+		const char *name = json_string_value(item);
+
+		if (strcasecmp(name, "ALL") == 0)
+			r |= jx_add_str(list, "ALL");
+		else if (caps_from_name(name, &cap) == 0)
+			r |= jx_addf(list, "CAP_%s", caps_name(cap));
+		else
+			r |= jx_add_str(list, name);
+	}
+	return r ? -ENOMEM : jx_share(host, key, list);
+}
+
 /**
  * container_host_config_defaults() - Fill in what dockerd fills in
  * @core:	 For the daemon's log options
@@ -197,6 +223,8 @@ int container_host_config_defaults(const struct core *core, json_t *host_config)
 			      "MaximumRetryCount",
 			      (json_int_t)jx_int(policy, "MaximumRetryCount")));
 	r |= default_log_config(core, host_config);
+	r |= default_caps(host_config, "CapAdd");
+	r |= default_caps(host_config, "CapDrop");
 	if (jx_int(host_config, "PidsLimit") <= 0)
 		r |= jx_set(host_config, "PidsLimit", json_null());
 	if (jx_int(host_config, "Memory") > 0 && jx_int(host_config, "MemorySwap") == 0)

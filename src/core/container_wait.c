@@ -152,7 +152,10 @@ int container_wait_end(struct container_wait *wait, struct cancel *cancel, int *
 	if (!wait_over(wait))
 		r = -ECANCELED;
 	*ret_code = c->exit_code;
-	*ret_error = str_empty(c->error) ? NULL : strdup(c->error);
+	/* as dockerd: what an earlier start failed with, where nothing has happened since */
+	*ret_error = str_empty(c->error) || c->removed || c->exits != wait->exits
+			     ? NULL
+			     : strdup(c->error);
 	rank_unlock(&c->lock);
 	container_waker_stop(&waker);
 	return r < 0 ? err_sys(err, r, "the client is gone") : 0;

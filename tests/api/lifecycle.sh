@@ -5,7 +5,7 @@
 d() { docker run -d --network none "$@"; }
 exit_code() { docker inspect -f '{{.State.ExitCode}}' "$1"; }
 
-t_first_of_all_load() { image busybox; }
+t_first_of_all_load() { image busybox; until_true 90 no_vms; } # and the template is made
 t_create_starts_no_vm() {
 	docker create --network none --name made busybox echo hi >/dev/null
 	eq "$(vm_pids)" ""; eq "$(docker inspect -f '{{.State.Status}}' made)" created
@@ -75,7 +75,7 @@ t_restart_rename_update() {
 	d --name box busybox sh -c 'echo up; sleep 300' >/dev/null
 	until_true 10 logs_have box up
 	docker restart -t 0 box >/dev/null; until_true 10 sh -c "[ \$($DOCKER logs box | wc -l) = 2 ]"
-	docker rename box y; eq "$(docker inspect -f '{{.Name}}' boy)" /y; fails docker inspect box >/dev/null
+	docker rename box boy; eq "$(docker inspect -f '{{.Name}}' boy)" /boy; fails docker inspect box >/dev/null
 	docker update -m 100m --memory-swap 200m boy >/dev/null
 	eq "$(docker exec boy cat /sys/fs/cgroup/memory.max)" 104857600
 	docker rm -f boy >/dev/null
