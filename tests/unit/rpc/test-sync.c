@@ -125,12 +125,28 @@ TEST(token_is_needed_once_it_is_set)
 	ASSERT_EQ(rig.peer.resets, 3);
 }
 
+/* Whether the bytes behind preamble and preface hold a whole DATA frame that ends its stream. */
+static bool recorded_all(const uint8_t *buf, size_t len)
+{
+	size_t at = RPC_SYNC_LEN + 24;
+
+	while (at + 9 <= len) {
+		size_t frame = 9 + ((size_t)buf[at] << 16 | (size_t)buf[at + 1] << 8 | buf[at + 2]);
+
+		if (buf[at + 3] == 0 && (buf[at + 4] & 1))
+			return at + frame <= len;
+		at += frame;
+	}
+	return false;
+}
+
 /* What a client sends for one /t/Token call. */
 static ssize_t record(const unsigned char *token, uint8_t *buf, size_t size)
 {
 	struct rig rig = {};
 	struct watch w = WATCH_INIT;
 	Chunk chunk = ARCA__V1__INPUT_CHUNK__INIT;
+	size_t len = 0;
 	int fds[2];
 	ssize_t n;
 
@@ -144,12 +160,17 @@ static ssize_t record(const unsigned char *token, uint8_t *buf, size_t size)
 	    0)
 		return -1;
 	rpc_stream_close_send(w.stream);
-	(void)poll(NULL, 0, 100);
-	n = read(fds[1], buf, size);
+	for (int i = 0; i < 2000 && !recorded_all(buf, len); i++) {
+		n = read(fds[1], buf + len, size - len);
+		if (n > 0)
+			len += (size_t)n;
+		else
+			(void)poll(NULL, 0, 5);
+	}
 	rpc_client_free(rig.client);
 	close(fds[1]);
 	loop_free(rig.loop);
-	return n;
+	return (ssize_t)len;
 }
 
 struct single {
