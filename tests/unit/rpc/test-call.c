@@ -185,7 +185,7 @@ TEST(stalled_stream_does_not_stall_others)
 		stall[i] = (struct watch)WATCH_INIT;
 		ASSERT_OK(rpc_stream_open(rig.client, "/t/Stall", NULL, TYPE, &watch_ops, &stall[i],
 					  &stall[i].stream));
-		for (int quiet = 0; quiet < 10; quiet++) {
+		for (int quiet = 0; quiet < (sent < 1024 * 1024 ? 2000 : 10); quiet++) {
 			while (sent < 8 * 1024 * 1024 &&
 			       rpc_stream_send(stall[i].stream, &chunk.base) == 0) {
 				sent += sizeof(block);
