@@ -13,12 +13,19 @@
 #define STORAGE_DRIVER "erofs"
 #define TIME_ZERO "0001-01-01T00:00:00Z"
 
-/* Names; before 1.43 an image without any was called "<none>:<none>" */
-static json_t *names(char *const *strv, const char *none, unsigned int api_version)
+/* Before 1.43 an image without any name was called "<none>:<none>", and no digests were null. */
+static json_t *summary_tags(const struct image *image, unsigned int api_version)
 {
-	if (!strv[0] && none && api_version < 143)
-		return json_pack("[s]", none);
-	return api_strings((const char *const *)strv);
+	if (!image->repo_tags[0] && api_version < 143)
+		return json_pack("[s]", "<none>:<none>");
+	return api_strings((const char *const *)image->repo_tags);
+}
+
+static json_t *summary_digests(const struct image *image, unsigned int api_version)
+{
+	if (image->repo_digests[0] || api_version >= 143)
+		return api_strings((const char *const *)image->repo_digests);
+	return image->repo_tags[0] ? json_null() : json_pack("[s]", "<none>@<none>");
 }
 
 /**
@@ -36,9 +43,9 @@ json_t *images_json_summary(const struct image *image, unsigned int api_version)
 	out = json_pack("{s:i, s:I, s:s, s:o, s:s, s:o, s:o, s:i, s:I}", "Containers", -1,
 			"Created", (json_int_t)(image->created_ns / NSEC_PER_SEC), "Id", image->id,
 			"Labels", labels, "ParentId", "", "RepoDigests",
-			names(image->repo_digests, "<none>@<none>", api_version), "RepoTags",
-			names(image->repo_tags, "<none>:<none>", api_version), "SharedSize", -1,
-			"Size", (json_int_t)image->size_bytes);
+			summary_digests(image, api_version), "RepoTags",
+			summary_tags(image, api_version), "SharedSize", -1, "Size",
+			(json_int_t)image->size_bytes);
 	if (out && api_version < 144)
 		(void)json_object_set_new(out, "VirtualSize",
 					  json_integer((json_int_t)image->size_bytes));
@@ -54,15 +61,24 @@ static void copy_if(json_t *to, const json_t *from, const char *key)
 		(void)json_object_set(to, key, value);
 }
 
-/* The whole container config that clients before 1.50 knew, empty where the image says nothing. */
-static json_t *legacy_config(void)
+/* The whole container config that clients before 1.50 knew, and what was left of it until 1.52:
+ * empty where the image says nothing. */
+static json_t *empty_config(unsigned int api_version)
 {
-	return json_pack("{s:s, s:s, s:s, s:b, s:b, s:b, s:b, s:b, s:b, s:n, s:n, s:s, s:n, s:s, "
-			 "s:n, s:n, s:n}",
-			 "Hostname", "", "Domainname", "", "User", "", "AttachStdin", 0,
-			 "AttachStdout", 0, "AttachStderr", 0, "Tty", 0, "OpenStdin", 0,
-			 "StdinOnce", 0, "Env", "Cmd", "Image", "", "Volumes", "WorkingDir", "",
-			 "Entrypoint", "OnBuild", "Labels");
+	json_t *out = json_object(), *container;
+
+	if (api_version >= 152)
+		return out;
+	(void)json_object_update_new(
+		out, json_pack("{s:s, s:n, s:n, s:n, s:s, s:n, s:n, s:n}", "User", "", "Env", "Cmd",
+			       "Volumes", "WorkingDir", "", "Entrypoint", "OnBuild", "Labels"));
+	if (api_version >= 150)
+		return out;
+	container = json_pack("{s:s, s:s, s:b, s:b, s:b, s:b, s:b, s:b, s:s}", "Hostname", "",
+			      "Domainname", "", "AttachStdin", 0, "AttachStdout", 0, "AttachStderr",
+			      0, "Tty", 0, "OpenStdin", 0, "StdinOnce", 0, "Image", "");
+	(void)json_object_update_new(out, container);
+	return out;
 }
 
 static json_t *inspect_config(const json_t *config, unsigned int api_version)
@@ -71,7 +87,7 @@ static json_t *inspect_config(const json_t *config, unsigned int api_version)
 		"User",	       "ExposedPorts", "Env",	 "Entrypoint", "Cmd",
 		"Volumes",     "WorkingDir",   "Labels", "StopSignal", "ArgsEscaped",
 		"Healthcheck", "OnBuild",      "Shell"};
-	json_t *out = api_version < 150 ? legacy_config() : json_object();
+	json_t *out = empty_config(api_version);
 
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
 		copy_if(out, config, keys[i]);
@@ -98,6 +114,8 @@ static json_t *inspect_versions(json_t *out, const struct image *image, unsigned
 		(void)json_object_set_new(out, "DockerVersion",
 					  json_string(text_of(image->config, "docker_version")));
 	}
+	if (api_version < 145)
+		(void)json_object_set_new(out, "ContainerConfig", empty_config(api_version));
 	if (api_version < 144)
 		(void)json_object_set_new(out, "VirtualSize",
 					  json_integer((json_int_t)image->size_bytes));
@@ -121,8 +139,9 @@ json_t *images_json_inspect(const struct image *image, unsigned int api_version)
 		clock_format_rfc3339(image->tagged_ns, tagged);
 	out = json_pack("{s:s, s:o, s:o, s:s, s:s, s:s, s:o, s:s, s:s, s:I, s:{s:s, s:n}, "
 			"s:{s:s, s:o}, s:{s:s}}",
-			"Id", image->id, "RepoTags", names(image->repo_tags, NULL, api_version),
-			"RepoDigests", names(image->repo_digests, NULL, api_version), "Comment",
+			"Id", image->id, "RepoTags",
+			api_strings((const char *const *)image->repo_tags), "RepoDigests",
+			api_strings((const char *const *)image->repo_digests), "Comment",
 			image->comment, "Created", *created ? created : TIME_ZERO, "Author",
 			text_of(image->config, "author"), "Config",
 			inspect_config(json_object_get(image->config, "config"), api_version),

@@ -213,7 +213,8 @@ int image_list(struct image_store *is, struct image ***ret_images, size_t *ret_n
 	int r;
 
 	r = store_exec(is->store,
-		       "SELECT " IMAGE_COLUMNS " FROM images ORDER BY created_ns DESC, id",
+		       "SELECT " IMAGE_COLUMNS
+		       " FROM images ORDER BY created_ns DESC, added_ns DESC, id",
 		       list_row, &list, "");
 	if (r == 0)
 		r = list_names(is, &list, NULL);

@@ -21,6 +21,7 @@
 #include <assert.h>
 #include <dirent.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -208,6 +209,8 @@ int image_write_begin(struct image_store *is, struct ingest **ret, struct err *e
  */
 void image_write_end(struct image_store *is, struct ingest *in, bool garbage)
 {
+	bool in_was_there = in != NULL;
+
 	ingest_free(in);
 	(void)pthread_mutex_lock(&is->lock);
 	is->garbage |= garbage;
@@ -215,6 +218,8 @@ void image_write_end(struct image_store *is, struct ingest *in, bool garbage)
 	if (is->writers == 0 && is->garbage && image_sweep(is) < 0)
 		log_warn("cannot remove what a failed load left behind");
 	(void)pthread_mutex_unlock(&is->lock);
+	if (in_was_there)
+		(void)malloc_trim(0); /* a load is a rare peak: give it back */
 }
 
 static int check_file(struct image_store *is, const char *digest)

@@ -26,8 +26,8 @@ struct byte_source {
 
 struct layer_info {
 	char diff_id[DIGEST_BUF];
-	uint64_t size_bytes; /* uncompressed: sum of regular file sizes, as Docker counts an image's
-				Size */
+	uint64_t size_bytes; /* uncompressed: regular files and the targets of symlinks, as Docker
+				counts an image's Size */
 	uint64_t data_bytes; /* on disk */
 	uint64_t entries;
 };

@@ -58,8 +58,8 @@ static uint32_t tree_writer_inode(struct tree_writer *w, struct tree_inode *inod
 		return inode->index;
 	if (S_ISLNK(inode->mode))
 		out.target_off = tree_writer_string(w, inode->target, inode->size);
-	if (S_ISREG(inode->mode))
-		w->size_bytes += inode->size;
+	if (S_ISREG(inode->mode) || S_ISLNK(inode->mode))
+		w->size_bytes += inode->size; /* what dockerd's walk over the files gives */
 	for (uint32_t i = 0; i < inode->n_xattrs; i++) {
 		const struct tree_xattr *x = &inode->xattrs[i];
 		struct tree_file_xattr fx = {
