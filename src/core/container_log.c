@@ -6,7 +6,7 @@
  *
  * Output arrives in chunks that carry an offset in one count over stdout and stderr. Each stream
  * is cut into lines; a line becomes one record, an unfinished line waits in `partial` until its
- * end, LOG_PIECE_MAX bytes, LOG_HOLD_MAX bytes of other output, or the end of the process.
+ * end, LOG_PIECE_MAX bytes, LOG_HOLD_MAX of further output, or the end of the process.
  *
  * container_log_durable() is the offset below which every byte of both streams is in the file: the
  * smaller of `next` and where the unfinished lines begin. Only that is acknowledged to the agent,
@@ -248,8 +248,10 @@ static void log_take(struct container_log *log, int stream, uint64_t offset, int
 		size_t n = log_cut(st, data, len);
 
 		if (n == 0) {
-			if (!st->partial.len)
+			if (!st->partial.len) {
 				st->partial_at = offset;
+				st->partial_cost = 0;
+			}
 			buf_add(&st->partial, data, len);
 			st->partial_ns = at_ns;
 			log->next = MAX(log->next, offset + len);
@@ -304,8 +306,8 @@ static int log_append_locked(struct container_log *log, int stream, uint64_t off
 	if (log->options.discard)
 		return 0;
 	for (int i = 0; i < LOG_STREAMS; i++) {
-		if (log->streams[i].partial.len &&
-		    log->next - log->streams[i].partial_at > LOG_HOLD_MAX)
+		log->streams[i].partial_cost += len + LOG_HOLD_CHUNK;
+		if (log->streams[i].partial.len && log->streams[i].partial_cost > LOG_HOLD_MAX)
 			log_put_partial(log, i + 1);
 	}
 	if (log->out.len || log->out.failed)

@@ -8,19 +8,22 @@
 #include "core/container_log.h"
 #include "core/container_log_line.h"
 
-#define LOG_HOLD_MAX (256 * 1024) /* bytes that may queue up behind an unfinished line */
+#define LOG_HOLD_MAX (256 * 1024) /* what may queue up at the agent behind an unfinished line ...  \
+				   */
+#define LOG_HOLD_CHUNK 64	  /* ... which charges each chunk its bookkeeping as well */
 #define LOG_READER_FILES_MAX 256  /* rotated files a slow follower may pin */
 
 struct log_reader;
 
 /* One of the process's streams. Offsets are in the agent's count over both. */
 struct log_stream {
-	uint64_t have;	     /* bytes of this stream below it are in the file or in partial */
-	uint64_t written;    /* ... are in the file */
-	uint64_t skip;	     /* the next so many bytes are in the file too (found at open) */
-	struct buf partial;  /* begun line, not in the file */
-	uint64_t partial_at; /* offset of its first byte */
-	int64_t partial_ns;  /* when its last bytes came */
+	uint64_t have;	       /* bytes of this stream below it are in the file or in partial */
+	uint64_t written;      /* ... are in the file */
+	uint64_t skip;	       /* the next so many bytes are in the file too (found at open) */
+	struct buf partial;    /* begun line, not in the file */
+	uint64_t partial_at;   /* offset of its first byte */
+	uint64_t partial_cost; /* what came since */
+	int64_t partial_ns;    /* when its last bytes came */
 };
 
 struct container_log {

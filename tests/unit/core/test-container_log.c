@@ -236,11 +236,27 @@ TEST(held_line_is_flushed_behind_much_output)
 	line[1024] = '\0';
 	container_log_restart(log);
 	ASSERT_OK(put(log, 1, 0, "> "));
-	for (int i = 0; i < 256; i++, at += 1024) {
-		ASSERT_EQ(container_log_durable(log), 0);
+	for (int i = 0; i < 200; i++, at += 1024) {
 		ASSERT_OK(put(log, 2, at, line));
+		ASSERT_EQ(container_log_durable(log), 0);
 	}
+	for (int i = 0; i < 56; i++, at += 1024)
+		ASSERT_OK(put(log, 2, at, line));
 	ASSERT_EQ(container_log_durable(log), at);
+}
+
+/* Goal: nor behind few bytes in many chunks, for each of which the agent pays as well. */
+TEST(held_line_is_flushed_behind_many_chunks)
+{
+	_cleanup_scratch_ char *dir = scratch_dir();
+	_cleanup_log_ struct container_log *log = open_log(dir, 0, 1);
+	uint64_t at = 2;
+
+	container_log_restart(log);
+	ASSERT_OK(put(log, 1, 0, "> "));
+	for (int i = 0; i < 4096; i++, at++)
+		ASSERT_OK(put(log, 2, at, i % 2 ? "x" : "\n"));
+	ASSERT(container_log_durable(log) >= at - 1);
 }
 
 #define PIECES 7
