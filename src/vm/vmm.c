@@ -216,7 +216,8 @@ int vmm_new(struct loop *loop, const struct vm_config *config, struct vmm **ret_
 	if (!vmm)
 		return err_oom(err);
 	vmm->loop = loop;
-	vmm->accel_wanted = vmm->accel = config->accel;
+	vmm->accel_wanted = config->accel;
+	vmm->accel = config->accel;
 	pthread_mutex_init(&vmm->build_lock, NULL);
 	pthread_mutex_init(&vmm->lock, NULL);
 	pthread_mutex_init(&vmm->upper_lock, NULL);
