@@ -14,8 +14,7 @@
  * INLINE: the handler runs inside the last conn_access(). STREAM: it runs on a thread of its own,
  * started with the first byte of body or at completion; the connection's thread feeds it and waits
  * for its answer, and joins it in conn_completed(). So a request never outlives its connection's
- * thread, with one exception: libmicrohttpd needs that thread to carry an upgraded TLS connection's
- * bytes; there the handler's thread frees the request itself ("orphaned").
+ * thread.
  *
  * What one request costs in system calls: none beyond libmicrohttpd's own.
  *
@@ -86,16 +85,12 @@ static void req_run(struct http_req_impl *impl)
 static void *req_thread(void *arg)
 {
 	struct http_req_impl *impl = arg;
-	bool orphaned;
 
 	req_run(impl);
 	pthread_mutex_lock(&impl->lock);
 	impl->handler_done = true;
-	orphaned = impl->orphaned;
 	pthread_cond_broadcast(&impl->changed);
 	pthread_mutex_unlock(&impl->lock);
-	if (orphaned)
-		req_finish(impl);
 	return NULL;
 }
 
@@ -285,23 +280,6 @@ enum MHD_Result conn_access(void *cls, struct MHD_Connection *mhd UNUSED, const 
 	return req_complete(impl);
 }
 
-/* Whether the handler's thread was left to free the request. */
-static bool req_orphan(struct http_req_impl *impl)
-{
-	bool orphan;
-
-	if (!impl->hijack.urh || !impl->conn->listening->tls)
-		return false;
-	pthread_mutex_lock(&impl->lock);
-	orphan = !impl->handler_done;
-	if (orphan) {
-		pthread_detach(impl->thread);
-		impl->orphaned = true;
-	}
-	pthread_mutex_unlock(&impl->lock);
-	return orphan;
-}
-
 /**
  * conn_completed() - A request is over for libmicrohttpd; MHD_OPTION_NOTIFY_COMPLETED
  * @cls:     Listening
@@ -326,11 +304,8 @@ void conn_completed(void *cls UNUSED, struct MHD_Connection *mhd, void **context
 		if (code != MHD_REQUEST_TERMINATED_COMPLETED_OK)
 			cancel_fire(&impl->req.gone);
 	}
-	if (impl->threaded) {
-		if (req_orphan(impl))
-			return;
+	if (impl->threaded)
 		pthread_join(impl->thread, NULL);
-	}
 	if (code == MHD_REQUEST_TERMINATED_COMPLETED_OK && !impl->hijack.urh)
 		conn_set_timeout(mhd, HTTP_IDLE_TIMEOUT_S);
 	req_finish(impl);

@@ -6,12 +6,16 @@
  *
  * The handler asks (http_hijack), the connection's thread answers:
  *
- * - The client sent Upgrade: libmicrohttpd answers 101 and gives the socket (with TLS: one end of a
- *   socketpair that it pumps) plus the bytes that came early.
+ * - The client sent Upgrade, no TLS: libmicrohttpd answers 101 and gives the socket plus the bytes
+ *   that came early.
  * - It did not: libmicrohttpd can only upgrade with 101, so the thread writes "HTTP/1.1 200 OK" to
  *   the socket itself, lends the socket out, waits for the handler, and then has the connection
- *   closed. Bytes that arrived in the same packet as the request are lost in libmicrohttpd's
- *   buffer; dockerd loses them as well.
+ *   closed.
+ * - TLS: the same with either status, because libmicrohttpd's own forwarder never passes a client's
+ *   half-close on. A pump (pump.c) speaks to the session.
+ *
+ * In the last two cases bytes that came in the same packet as the request are lost in
+ * libmicrohttpd's buffer; dockerd loses them as well.
  *
  * The handler gets a duplicate of the socket, or the far end of a pump (pump.c) where that cannot
  * be.
@@ -72,12 +76,14 @@ static enum MHD_Result hijack_answer_101(struct http_req_impl *impl)
 	return ok;
 }
 
-static int hijack_send_header(struct http_req_impl *impl, struct gnutls_session_int *tls)
+static int hijack_send_header(struct http_req_impl *impl, struct gnutls_session_int *tls,
+			      bool upgrade)
 {
 	_cleanup_buf_ struct buf head = {0};
 	const char *at = impl->headers.data, *end = at ? at + impl->headers.len : NULL;
 
-	buf_adds(&head, "HTTP/1.1 200 OK\r\n");
+	buf_adds(&head, upgrade ? "HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
+				: "HTTP/1.1 200 OK\r\n");
 	while (at < end) {
 		const char *value = at + strlen(at) + 1;
 
@@ -107,31 +113,32 @@ static int hijack_send_header(struct http_req_impl *impl, struct gnutls_session_
 	return 0;
 }
 
-static enum MHD_Result hijack_answer_200(struct http_req_impl *impl)
+static struct gnutls_session_int *hijack_tls(struct http_req_impl *impl)
 {
-	struct gnutls_session_int *tls = NULL;
-	int r;
+	const union MHD_ConnectionInfo *info = NULL;
 
-	if (impl->conn->listening->tls) {
-		const union MHD_ConnectionInfo *info =
-			MHD_get_connection_info(impl->mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+	if (impl->conn->listening->tls)
+		info = MHD_get_connection_info(impl->mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+	return info ? info->tls_session : NULL;
+}
 
-		tls = info ? info->tls_session : NULL;
-	}
-	r = hijack_send_header(impl, tls);
+static enum MHD_Result hijack_answer_raw(struct http_req_impl *impl, bool upgrade)
+{
+	int r = hijack_send_header(impl, hijack_tls(impl), upgrade);
+
 	pthread_mutex_lock(&impl->lock);
 	if (r < 0) {
 		impl->broken = true;
 	} else {
 		impl->hijack.fd = impl->conn->fd;
-		impl->hijack.pumped_tls = tls != NULL;
 		impl->hijack.ready = true;
 	}
 	pthread_cond_broadcast(&impl->changed);
 	while (!impl->handler_done)
 		pthread_cond_wait(&impl->changed, &impl->lock);
 	pthread_mutex_unlock(&impl->lock);
-	return MHD_NO; /* closes the connection */
+	hijack_done(impl); /* all bytes out, before libmicrohttpd closes */
+	return MHD_NO;
 }
 
 /**
@@ -142,21 +149,20 @@ static enum MHD_Result hijack_answer_200(struct http_req_impl *impl)
  */
 enum MHD_Result hijack_answer(struct http_req_impl *impl)
 {
-	if (http_header(&impl->req, MHD_HTTP_HEADER_UPGRADE))
+	bool upgrade = http_header(&impl->req, MHD_HTTP_HEADER_UPGRADE) != NULL;
+
+	if (upgrade && !impl->conn->listening->tls)
 		return hijack_answer_101(impl);
-	return hijack_answer_200(impl);
+	return hijack_answer_raw(impl, upgrade);
 }
 
 static int hijack_fd(struct http_req_impl *impl, int *ret_fd)
 {
 	struct http_hijack *h = &impl->hijack;
-	struct gnutls_session_int *tls = NULL;
+	struct gnutls_session_int *tls = hijack_tls(impl);
 	_cleanup_close_ int fd = -EBADF;
 	int flags;
 
-	if (h->pumped_tls)
-		tls = MHD_get_connection_info(impl->mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION)
-			      ->tls_session;
 	if (tls || h->early_len > 0)
 		return pump_start(h->fd, tls, h->early, h->early_len, ret_fd, &h->pump);
 	fd = fcntl(h->fd, F_DUPFD_CLOEXEC, 3);
@@ -222,7 +228,7 @@ static void hijack_linger(int fd)
 }
 
 /**
- * hijack_done() - The handler of a hijacked connection has returned
+ * hijack_done() - The handler of a hijacked connection has returned; more than once is fine
  * @impl: Request
  */
 void hijack_done(struct http_req_impl *impl)
@@ -231,7 +237,7 @@ void hijack_done(struct http_req_impl *impl)
 
 	pump_join(h->pump);
 	h->pump = NULL;
-	if (h->ready && !h->pumped_tls)
+	if (h->ready && !impl->conn->listening->tls)
 		hijack_linger(h->fd);
 	if (h->urh)
 		(void)MHD_upgrade_action(h->urh, MHD_UPGRADE_ACTION_CLOSE); /* cannot fail */

@@ -14,14 +14,14 @@ struct gnutls_session_int; /* what gnutls_session_t points to */
 
 #define HTTP_LISTENERS_MAX 16
 #define HTTP_CONNECTIONS_MAX 4096
-#define HTTP_HEADER_MEMORY_MAX KIB(64)	 /* one connection's headers and read buffer */
-#define HTTP_STACK_BYTES KIB(512)	  /* a thread; only the pages it touches cost memory */
-#define HTTP_RING_MAX KIB(64)		 /* a body's or an answer's bytes between two threads */
-#define HTTP_EARLY_ANSWER_MAX MIB(16)	 /* an answer streamed while the body still comes in */
-#define HTTP_REQUEST_TIMEOUT_S 60	 /* silence while headers or a JSON body come in */
-#define HTTP_IDLE_TIMEOUT_S 600		 /* silence between two requests */
-#define HTTP_STOP_TIMEOUT_MS 5000	 /* handlers have this long to see `gone` */
-#define HTTP_DISCARD_MAX MIB(64)	 /* of a refused request's body: then the line is cut */
+#define HTTP_HEADER_MEMORY_MAX KIB(64) /* one connection's headers and read buffer */
+#define HTTP_STACK_BYTES KIB(512)      /* a thread; only the pages it touches cost memory */
+#define HTTP_RING_MAX KIB(64)	       /* a body's or an answer's bytes between two threads */
+#define HTTP_EARLY_ANSWER_MAX MIB(16)  /* an answer streamed while the body still comes in */
+#define HTTP_REQUEST_TIMEOUT_S 60      /* silence while headers or a JSON body come in */
+#define HTTP_IDLE_TIMEOUT_S 600	       /* silence between two requests */
+#define HTTP_STOP_TIMEOUT_MS 5000      /* handlers have this long to see `gone` */
+#define HTTP_DISCARD_MAX MIB(64)       /* of a refused request's body: then the line is cut */
 
 struct http_listening {
 	struct http_server *server; /* borrowed */
@@ -63,9 +63,8 @@ struct http_hijack {
 	char *content_type; /* owned */
 	char *early;	    /* owned: bytes that came with the request's last packet */
 	size_t early_len;
-	int fd;		 /* borrowed: the client's socket or libmicrohttpd's TLS end */
-	bool ready;	 /* fd is valid */
-	bool pumped_tls; /* no Upgrade over TLS: our pump speaks to the session */
+	int fd;				       /* borrowed: the client's socket */
+	bool ready;			       /* fd is valid */
 	struct MHD_UpgradeResponseHandle *urh; /* borrowed; NULL without Upgrade */
 	struct http_pump *pump;		       /* owned, may be NULL */
 };
@@ -97,7 +96,6 @@ struct http_req_impl {
 	struct http_ring out; /* STREAM: answer */
 	bool broken;	      /* the client will not get another byte */
 	bool handler_done;
-	bool orphaned; /* the connection's thread went on: the handler's frees this */
 	enum http_answer answer;
 	unsigned int status;
 	struct MHD_Response *response; /* owned */
