@@ -15,6 +15,12 @@
 #include "base/cleanup.h"
 #include "http/impl.h"
 
+/* Lock held. Nobody will read what still comes. */
+static bool body_unwanted(const struct http_req_impl *impl)
+{
+	return impl->handler_done || impl->in_unwanted || impl->answer == HTTP_ANSWER_WHOLE;
+}
+
 /**
  * body_receive() - Take bytes from the client; connection's thread
  * @impl: Request
@@ -43,7 +49,7 @@ int body_receive(struct http_req_impl *impl, const void *data, size_t len)
 		return 0;
 	}
 	pthread_mutex_lock(&impl->lock);
-	while (len > 0 && !impl->handler_done && impl->answer != HTTP_ANSWER_WHOLE) {
+	while (len > 0 && !body_unwanted(impl)) {
 		size_t n = http_ring_push(&impl->in, data, len, HTTP_RING_MAX);
 
 		data = (const char *)data + n;
@@ -55,8 +61,7 @@ int body_receive(struct http_req_impl *impl, const void *data, size_t len)
 		else
 			pthread_cond_wait(&impl->changed, &impl->lock);
 	}
-	oom = impl->in.cap == 0 && len > 0 && !impl->handler_done &&
-	      impl->answer != HTTP_ANSWER_WHOLE;
+	oom = impl->in.cap == 0 && len > 0 && !body_unwanted(impl);
 	pthread_mutex_unlock(&impl->lock);
 	return oom ? -ENOMEM : 0;
 }

@@ -47,6 +47,7 @@ static void req_free(struct http_req_impl *impl)
 	http_ring_done(&impl->in);
 	http_ring_done(&impl->out);
 	buf_done(&impl->body);
+	buf_done(&impl->direct_out);
 	buf_done(&impl->headers);
 	cancel_done(&impl->req.gone);
 	pthread_cond_destroy(&impl->changed);
@@ -87,6 +88,8 @@ static void *req_thread(void *arg)
 	struct http_req_impl *impl = arg;
 
 	req_run(impl);
+	if (impl->direct)
+		direct_end(impl);
 	pthread_mutex_lock(&impl->lock);
 	impl->handler_done = true;
 	pthread_cond_broadcast(&impl->changed);
@@ -149,10 +152,10 @@ static enum MHD_Result req_complete(struct http_req_impl *impl)
 		return req_answer(impl);
 	}
 	pthread_mutex_lock(&impl->lock);
-	while (impl->answer == HTTP_ANSWER_NONE && !impl->handler_done)
+	while ((impl->answer == HTTP_ANSWER_NONE || impl->direct) && !impl->handler_done)
 		pthread_cond_wait(&impl->changed, &impl->lock);
 	pthread_mutex_unlock(&impl->lock);
-	return req_answer(impl);
+	return impl->direct ? MHD_NO : req_answer(impl); /* direct: it is out, close */
 }
 
 static bool req_expects_continue(struct http_req *req)
@@ -250,7 +253,7 @@ void *conn_request_line(void *cls, const char *uri, struct MHD_Connection *mhd)
  * @mhd:      Connection
  * @url:      Unused: decoded by libmicrohttpd, we do that ourselves
  * @method:   Method
- * @version:  Unused
+ * @version:  "HTTP/1.1"
  * @data:     Piece of body
  * @data_len: Its length; set to 0, all is taken
  * @context:  The request
@@ -258,7 +261,7 @@ void *conn_request_line(void *cls, const char *uri, struct MHD_Connection *mhd)
  * Return: MHD_YES, or MHD_NO to cut the connection
  */
 enum MHD_Result conn_access(void *cls, struct MHD_Connection *mhd UNUSED, const char *url UNUSED,
-			    const char *method, const char *version UNUSED, const char *data,
+			    const char *method, const char *version, const char *data,
 			    size_t *data_len, void **context)
 {
 	struct http_listening *listening = cls;
@@ -268,6 +271,7 @@ enum MHD_Result conn_access(void *cls, struct MHD_Connection *mhd UNUSED, const 
 		return MHD_NO;
 	if (!impl->routed) {
 		impl->req.method = method;
+		impl->http_1_1 = str_eq(version, MHD_HTTP_VERSION_1_1);
 		watch_request(impl->conn, impl);
 		return listening->server->stopping ? MHD_NO : req_route(impl);
 	}

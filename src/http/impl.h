@@ -86,13 +86,17 @@ struct http_req_impl {
 	uint64_t discarded_bytes;
 	bool complete; /* all of the request is in; under the connection's lock */
 
-	struct buf headers; /* handler only: name\0value\0 ... for the answer */
+	bool http_1_1;
+	struct buf direct_out; /* handler only: not on the wire yet */
+	struct buf headers;    /* handler only: name\0value\0 ... for the answer */
 
 	/* Below: under lock, told through changed. */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct http_ring in; /* STREAM: body */
 	bool in_ended, in_broken;
+	bool in_unwanted;     /* discard the rest */
+	bool direct;	      /* the handler's thread writes the answer itself */
 	struct http_ring out; /* STREAM: answer */
 	bool broken;	      /* the client will not get another byte */
 	bool handler_done;
@@ -119,6 +123,12 @@ void body_end(struct http_req_impl *impl, bool broken);
 /* resp.c */
 void resp_add_headers(const struct http_req_impl *impl, struct MHD_Response *response);
 struct MHD_Response *resp_stream_response(struct http_req_impl *impl);
+
+/* direct.c */
+bool direct_possible(struct http_req_impl *impl);
+int direct_begin(struct http_req_impl *impl, unsigned int status);
+int direct_write(struct http_req_impl *impl, const void *data, size_t len);
+void direct_end(struct http_req_impl *impl);
 
 /* hijack.c */
 enum MHD_Result hijack_answer(struct http_req_impl *impl);

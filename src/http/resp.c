@@ -7,8 +7,9 @@
  * A whole answer becomes a libmicrohttpd response on the handler's thread; the connection's thread
  * queues it. A streamed answer goes through a ring (HTTP_RING_MAX) from which libmicrohttpd's
  * content reader, on the connection's thread, takes what is there: so a write leaves at once, and a
- * slow client blocks the handler. libmicrohttpd cannot answer before the body is in; what a handler
- * streams while it still reads is kept (HTTP_EARLY_ANSWER_MAX) until then.
+ * slow client blocks the handler. libmicrohttpd cannot answer before the body is in: a handler that
+ * streams while it still reads goes around it (direct.c), or its answer is kept until then
+ * (HTTP_EARLY_ANSWER_MAX).
  */
 #include <errno.h>
 #include <string.h>
@@ -139,12 +140,15 @@ int http_stream_begin(struct http_req *req, unsigned int status, const char *con
 	pthread_mutex_lock(&impl->lock);
 	impl->status = status;
 	impl->answer = HTTP_ANSWER_STREAM;
+	impl->direct = !impl->in_ended && direct_possible(impl);
 	broken = impl->broken;
 	pthread_cond_broadcast(&impl->changed);
 	pthread_mutex_unlock(&impl->lock);
 	req->answered = true;
 	watch_streaming(impl);
-	return broken ? -EPIPE : 0;
+	if (broken)
+		return -EPIPE;
+	return impl->direct ? direct_begin(impl, status) : 0;
 }
 
 /**
@@ -163,6 +167,8 @@ int http_stream_write(struct http_req *req, const void *data, size_t len)
 	struct http_req_impl *impl = req->impl;
 	int r = 0;
 
+	if (impl->direct)
+		return len > 0 ? direct_write(impl, data, len) : 0;
 	pthread_mutex_lock(&impl->lock);
 	while (len > 0 && r == 0) {
 		size_t n = 0;

@@ -140,6 +140,23 @@ static int do_early(struct http_req *req)
 	return http_stream_write(req, "early\n", 6);
 }
 
+/* 256 bytes of answer for each 4 KiB read */
+static int do_progress(struct http_req *req)
+{
+	size_t total = 0;
+	char data[4096], text[257];
+	ssize_t n;
+
+	(void)http_stream_begin(req, 200, NULL);
+	while ((n = http_body_read(req, data, sizeof(data))) > 0) {
+		total += (size_t)n;
+		(void)snprintf(text, sizeof(text), "%255zu\n", total);
+		if (http_stream_write(req, text, 256) < 0)
+			return -EPIPE;
+	}
+	return (int)n;
+}
+
 static int do_hijack(struct http_req *req)
 {
 	_cleanup_close_ int fd = -EBADF;
@@ -185,6 +202,7 @@ static const struct route routes[] = {
 	{"/echo-stream", HTTP_STREAM, do_echo},
 	{"/fail-stream", HTTP_STREAM, do_fail},
 	{"/hijack-wait", HTTP_STREAM, do_hijack_wait},
+	{"/progress", HTTP_STREAM, do_progress},
 };
 
 static int hook_route(struct http_req *req, enum http_mode *ret_mode, void **ret_route)
@@ -363,9 +381,41 @@ TEST(streamed_bodies)
 	buf_reset(&b);
 	ASSERT(client_send(fd, "POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nabc"));
 	usleep(50000);
-	ASSERT(client_send(fd, "d" PING)); /* what was not read is discarded, not parsed */
-	ASSERT(client_until(fd, &b, "\r\n\r\nOK"));
-	ASSERT(strstr(b.data, "early\n"));
+	ASSERT(client_until(fd, &b, "early\n")); /* what is not read is discarded */
+	ASSERT(client_send(fd, "d"));
+	ASSERT(client_until(fd, &b, NULL));
+	ASSERT(str_ends(b.data, "early\n\r\n0\r\n\r\n"));
+}
+
+/* Goal: progress is heard while the body still comes, and a client that sends everything before it
+ * reads anything gets through as well. */
+TEST(answers_while_the_body_comes)
+{
+	FIXTURE(f);
+	_cleanup_close_ int fd = client_connect(f.path), fd2 = client_connect(f.path);
+	_cleanup_buf_ struct buf b = {0};
+	char block[4096];
+
+	ASSERT(client_send(fd,
+			   "POST /progress HTTP/1.1\r\nHost: x\r\nContent-Length: 8192\r\n\r\n"));
+	memset(block, 'x', sizeof(block));
+	ASSERT(send(fd, block, sizeof(block), MSG_NOSIGNAL) == sizeof(block));
+	ASSERT(client_until(fd, &b, "4096\n"));
+	ASSERT(str_starts(b.data, "HTTP/1.1 200 OK\r\n"));
+	ASSERT(!strstr(b.data, "8192\n"));
+	ASSERT(send(fd, block, sizeof(block), MSG_NOSIGNAL) == sizeof(block));
+	ASSERT(client_until(fd, &b, "8192\n"));
+	ASSERT(client_until(fd, &b, NULL));
+	ASSERT(str_ends(b.data, "\r\n0\r\n\r\n"));
+
+	buf_reset(&b);
+	ASSERT(client_send(fd2, "POST /progress HTTP/1.1\r\nHost: x\r\nContent-Length: "
+				"16777216\r\n\r\n"));
+	for (int i = 0; i < 4096; i++)
+		ASSERT(send(fd2, block, sizeof(block), MSG_NOSIGNAL) == sizeof(block));
+	ASSERT(client_until(fd2, &b, NULL));
+	ASSERT(strstr(b.data, "16777216\n"));
+	ASSERT(str_ends(b.data, "\r\n0\r\n\r\n"));
 }
 
 /* Goal: headers leave before the first byte, each write leaves at once, and a client that
