@@ -163,6 +163,8 @@ int container_config_merge(json_t *config, const json_t *image_config, struct er
 	r |= merge_env(config, image_config);
 	r |= merge_command(config, image_config);
 	r |= merge_healthcheck(config, image_config);
+	if (jx_empty(config, "Volumes")) /* {} and null are one to dockerd */
+		r |= jx_set(config, "Volumes", json_null());
 	if (jx_len(config, "Shell") == 0)
 		r |= merge_strv(config, image_config, "Shell");
 	return r ? err_oom(err) : 0;

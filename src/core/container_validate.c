@@ -25,18 +25,10 @@
 #define LABELS_MAX 65536
 
 static const char *const masked_paths_default[] = {
-	"/proc/acpi",
-	"/proc/asound",
-	"/proc/interrupts",
-	"/proc/kcore",
-	"/proc/keys",
-	"/proc/latency_stats",
-	"/proc/sched_debug",
-	"/proc/scsi",
-	"/proc/timer_list",
-	"/proc/timer_stats",
-	"/sys/devices/virtual/powercap",
-	"/sys/firmware",
+	"/proc/asound",	    "/proc/acpi",	 "/proc/interrupts",
+	"/proc/kcore",	    "/proc/keys",	 "/proc/latency_stats",
+	"/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug",
+	"/proc/scsi",	    "/sys/firmware",	 "/sys/devices/virtual/powercap",
 };
 static const char *const readonly_paths_default[] = {
 	"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
@@ -225,6 +217,8 @@ int container_host_config_defaults(const struct core *core, json_t *host_config)
 	r |= default_log_config(core, host_config);
 	r |= default_caps(host_config, "CapAdd");
 	r |= default_caps(host_config, "CapDrop");
+	if (jx_int(host_config, "MemorySwappiness") == -1)
+		r |= jx_set(host_config, "MemorySwappiness", json_null());
 	if (jx_int(host_config, "PidsLimit") <= 0)
 		r |= jx_set(host_config, "PidsLimit", json_null());
 	if (jx_int(host_config, "Memory") > 0 && jx_int(host_config, "MemorySwap") == 0)

@@ -73,7 +73,7 @@ t_capabilities_are_dockers() {
 	eq "$(drun --cap-drop ALL busybox awk '/CapBnd/ {print $2}' /proc/self/status)" 0000000000000000
 	eq "$(drun --cap-drop ALL --cap-add NET_RAW busybox awk '/CapEff/ {print $2}' /proc/self/status)" 0000000000002000
 	has "$(drun --privileged busybox awk '/CapEff/ {print $2}' /proc/self/status)" 1ffffffffff
-	has "$(fails drun --cap-add NOSUCH busybox true)" 'invalid capability: "CAP_NOSUCH"'
+	has "$(fails drun --cap-add NOSUCH busybox true)" 'unknown capability: "CAP_NOSUCH"'
 }
 t_isolation_inside_the_guest() {
 	eq "$(drun busybox sh -c 'echo $$')" 1
