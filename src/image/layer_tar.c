@@ -170,39 +170,48 @@ static int layer_add_mark(struct layer_tar *lt, struct layer_entry *le)
 	return layer_add_whiteout(lt, le);
 }
 
-static int layer_xattr_cmp(const void *a, const void *b)
+static int layer_xattr_cmp(const void *a, const void *b, void *user)
 {
-	return strcmp(((const struct tree_xattr *)a)->name, ((const struct tree_xattr *)b)->name);
+	const struct tree_xattr *x = user;
+	uint32_t i = *(const uint32_t *)a, k = *(const uint32_t *)b;
+	int d = strcmp(x[i].name, x[k].name);
+
+	return d ? d : (i > k) - (i < k);
 }
 
-/* Sort and, of one name, keep the last. */
-static uint32_t layer_xattrs_unique(struct tree_xattr *x, uint32_t n)
+/* Sorted by name and, of one name, only the last. */
+static int layer_xattrs_sort(struct layer_tar *lt, const struct tree_xattr *x, uint32_t n,
+			     struct tree_inode *inode)
 {
+	struct tree_xattr *sorted = tree_alloc(lt->t, n * sizeof(*sorted));
+	_cleanup_free_ uint32_t *order = calloc(n, sizeof(*order));
 	uint32_t out = 0;
 
+	if (!sorted || !order)
+		return err_oom(lt->err);
+	for (uint32_t i = 0; i < n; i++)
+		order[i] = i;
+	qsort_r(order, n, sizeof(*order), layer_xattr_cmp, (void *)(uintptr_t)x);
 	for (uint32_t i = 0; i < n; i++) {
-		uint32_t k = 0;
-
-		while (k < out && layer_xattr_cmp(&x[k], &x[i]) != 0)
-			k++;
-		x[k] = x[i];
-		out = MAX(out, k + 1);
+		if (out && str_eq(sorted[out - 1].name, x[order[i]].name))
+			out--;
+		sorted[out++] = x[order[i]];
 	}
-	if (out)
-		qsort(x, out, sizeof(*x), layer_xattr_cmp);
-	return out;
+	inode->xattrs = sorted;
+	inode->n_xattrs = out;
+	return 0;
 }
 
 static int layer_entry_xattrs(struct layer_tar *lt, struct layer_entry *le,
 			      struct tree_inode *inode)
 {
-	struct tree_xattr *x;
+	_cleanup_free_ struct tree_xattr *x = NULL;
 	uint32_t used = 0;
 	size_t bytes = 0;
 
 	if (!le->e->n_xattrs)
 		return 0;
-	x = tree_alloc(lt->t, le->e->n_xattrs * sizeof(*x));
+	x = calloc(le->e->n_xattrs, sizeof(*x));
 	if (!x)
 		return err_oom(lt->err);
 	for (size_t i = 0; i < le->e->n_xattrs; i++) {
@@ -225,10 +234,8 @@ static int layer_entry_xattrs(struct layer_tar *lt, struct layer_entry *le,
 	}
 	if (bytes > TREE_XATTRS_BYTES_MAX)
 		return layer_tar_invalid(lt, "extended attributes are too large", le->path);
-	inode->xattrs = x;
-	inode->n_xattrs = layer_xattrs_unique(x, used);
 	lt->strings += bytes;
-	return 0;
+	return used ? layer_xattrs_sort(lt, x, used, inode) : 0;
 }
 
 static int layer_entry_target(struct layer_tar *lt, struct layer_entry *le,

@@ -6,11 +6,10 @@
  *   arca-layer-tool assemble STORE DISKBYTES [DIFFID...]	prints the descriptor's path
  *   arca-layer-tool list STORE [DIFFID...]	prints the merged tree
  *
- * A line of the list, fields separated by tabs, sorted by path, bytes outside of printable ASCII
- * and the backslash as \xNN:
- *   path type(fdlcbp) mode(octal) uid gid size mtime.nsec nlink major:minor xattrs contents
- * size is 0 for directories; xattrs are name=hex,... or "-"; contents is the SHA-256 of a regular
- * file, "->target" of a symlink, or "-".
+ * A line of the list, fields separated by tabs, sorted by path, bytes other than printable ASCII
+ * and spaces and the backslash as \xNN: path type(fdlcbp) mode(octal) uid gid size mtime.nsec nlink
+ * major:minor xattrs contents size is 0 for directories; xattrs are name=hex,... or "-"; contents
+ * is the SHA-256 of a regular file, "->target" of a symlink, or "-".
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -48,7 +47,7 @@ static void tool_escape(const char *s, size_t len)
 	for (size_t i = 0; i < len; i++) {
 		unsigned char c = (unsigned char)s[i];
 
-		if (c <= ' ' || c >= 127 || c == '\\')
+		if (c < ' ' || c >= 127 || c == '\\')
 			printf("\\x%02x", c);
 		else
 			putchar(c);

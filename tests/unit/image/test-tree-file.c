@@ -37,7 +37,8 @@ static int sample_make(struct sample *out)
 	scratch_init(&s);
 	TAR_FILE_ENTRY(&b, ".wh.gone", "");
 	TAR(&b, .name = "d/f", .data = "hello",
-	    .pax = "SCHILY.xattr.user.a=1\nSCHILY.xattr.user.b=2\n");
+	    .pax = "SCHILY.xattr.user.b=1\nSCHILY.xattr.user.a=1\nSCHILY.xattr.user.b=2\nSCHILY."
+		   "xattr.trusted.overlay.opaque=y\n");
 	TAR(&b, .name = "d/lower", .type = '1', .link = "else/where");
 	TAR(&b, .name = "dev", .type = '3', .dev_major = 4, .dev_minor = 5);
 	TAR(&b, .name = "l", .type = '2', .link = "target");
@@ -82,13 +83,15 @@ TEST(file_comes_back_as_written)
 	ASSERT_OK(tree_file_check(s.data, s.len, &f));
 	ASSERT_EQ(p.h->n_nodes, 7);
 	ASSERT_EQ(p.h->n_inodes, 5);
-	ASSERT_EQ(p.h->size_bytes, 5);
+	ASSERT_EQ(p.h->size_bytes, 11); /* hello and target */
 	ASSERT_EQ(p.h->data_blocks, 1);
 	ASSERT_EQ(p.n[1].flags, TREE_IMPLIED);
 	ASSERT_EQ(p.n[3].flags, TREE_WHITEOUT);
 	ASSERT_EQ(p.n[6].flags, TREE_LINK);
 	ASSERT(memcmp(f.strings + p.n[6].link_off, "else/where", p.n[6].link_len) == 0);
-	ASSERT_EQ(f.inodes[p.n[5].inode - 1].n_xattrs, 2);
+	ASSERT_EQ(f.inodes[p.n[5].inode - 1].n_xattrs, 2); /* sorted, the last of a name */
+	ASSERT(memcmp(f.strings + f.xattrs[0].name_off, "user.a", 6) == 0);
+	ASSERT_EQ(f.strings[f.xattrs[1].value_off], '2');
 	ASSERT_EQ(f.inodes[p.n[2].inode - 1].rdev_minor, 5);
 }
 
