@@ -242,7 +242,8 @@ void events_publish(struct events *events, const char *type, const char *action,
 	int64_t now;
 
 	pthread_mutex_lock(&events->lock);
-	now = MAX(clock_realtime_ns(), events->last_ns + 1);
+	now = clock_realtime_ns();
+	now = MAX(now, events->last_ns + 1);
 	event = events_object(type, action, actor_id, attributes, now);
 	if (event) {
 		events_keep(events, event, now);
@@ -342,10 +343,12 @@ int events_follow(struct events *events, int64_t since_ns, int64_t until_ns, str
 		r = events_next(&wait, &at, until_ns, &event, &time_ns);
 		if (r <= 0)
 			break;
-		if (until_ns && time_ns > until_ns)
+		if (until_ns && time_ns > until_ns) {
 			r = 0;
-		else
-			r = MIN(fn(user, event), 0) ?: 1;
+		} else {
+			r = fn(user, event);
+			r = r < 0 ? r : 1;
+		}
 		json_decref(event);
 	}
 	cancel_watch_remove(cancel, &watch);
