@@ -55,47 +55,53 @@ size_t log_utf8_len(const unsigned char *s, size_t len)
 	return 4;
 }
 
-static bool line_plain(unsigned char c)
-{
-	return c >= 0x20 && c < 0x80 && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&';
-}
+#define LINE_ESCAPE_MAX 6 /* bytes of JSON for one byte of the process */
 
-/* One byte or character that cannot be copied as it is; returns how many bytes it took. */
-static size_t line_escape(struct buf *out, const unsigned char *s, size_t len)
+/* Bytes that stand for themselves. */
+static const bool line_plain[256] = {
+	[' ' ... '!'] = true, ['#' ... '%'] = true, ['\'' ... ';'] = true, ['='] = true,
+	['?' ... '['] = true, [']' ... '~'] = true, [0x7f] = true,
+};
+
+/*
+ * One byte or character that cannot be copied as it is: *at is moved past what is written for it,
+ * at most LINE_ESCAPE_MAX bytes. Returns how many bytes of s it stands for.
+ */
+static size_t line_escape(char **at, const unsigned char *s, size_t len)
 {
 	static const char hex[] = "0123456789abcdef";
-	char esc[7] = {'\\', 'u', '0', '0', 0, 0, 0};
+	char *out = *at;
 	size_t n;
 
 	if (s[0] >= 0x80) {
 		n = log_utf8_len(s, len);
-		if (n == 0) {
-			buf_add(out, "\\ufffd", 6);
-			return 1;
+		if (n == 3 && s[0] == 0xe2 && s[1] == 0x80 && (s[2] == 0xa8 || s[2] == 0xa9)) {
+			memcpy(out, s[2] == 0xa8 ? "\\u2028" : "\\u2029", 6);
+			*at += 6;
+		} else if (n) {
+			memcpy(out, s, n);
+			*at += n;
+		} else {
+			memcpy(out, "\\ufffd", 6);
+			*at += 6;
+			n = 1;
 		}
-		if (n == 3 && s[0] == 0xe2 && s[1] == 0x80 && (s[2] == 0xa8 || s[2] == 0xa9))
-			buf_add(out, s[2] == 0xa8 ? "\\u2028" : "\\u2029", 6);
-		else
-			buf_add(out, s, n);
 		return n;
 	}
-	switch (s[0]) {
-	case '"':
-	case '\\':
-		esc[1] = (char)s[0];
-		buf_add(out, esc, 2);
-		break;
-	case '\n':
-		buf_add(out, "\\n", 2);
-		break;
-	case '\r':
-		buf_add(out, "\\r", 2);
-		break;
-	default:
-		esc[4] = hex[s[0] >> 4];
-		esc[5] = hex[s[0] & 15];
-		buf_add(out, esc, 6);
+	*out++ = '\\';
+	if (s[0] == '"' || s[0] == '\\') {
+		*out++ = (char)s[0];
+	} else if (s[0] == '\n') {
+		*out++ = 'n';
+	} else if (s[0] == '\r') {
+		*out++ = 'r';
+	} else {
+		memcpy(out, "u00", 3);
+		out[3] = hex[s[0] >> 4];
+		out[4] = hex[s[0] & 15];
+		out += 5;
 	}
+	*at = out;
 	return 1;
 }
 
@@ -111,17 +117,24 @@ void log_line_encode(struct buf *out, int stream, const char *time, const void *
 {
 	const unsigned char *s = data;
 	size_t i = 0, start;
+	char *at;
 
 	buf_add(out, "{\"log\":\"", 8);
+	if (len > SIZE_MAX / LINE_ESCAPE_MAX || !buf_reserve(out, len * LINE_ESCAPE_MAX)) {
+		out->failed = true;
+		return;
+	}
+	at = out->data + out->len;
 	while (i < len) {
 		start = i;
-		while (i < len && line_plain(s[i]))
+		while (i < len && line_plain[s[i]])
 			i++;
 		if (i > start)
-			buf_add(out, s + start, i - start);
+			at = mempcpy(at, s + start, i - start);
 		if (i < len)
-			i += line_escape(out, s + i, len - i);
+			i += line_escape(&at, s + i, len - i);
 	}
+	out->len = (size_t)(at - out->data);
 	buf_adds(out, stream == 2 ? "\",\"stream\":\"stderr\",\"time\":\""
 				  : "\",\"stream\":\"stdout\",\"time\":\"");
 	buf_adds(out, time);
