@@ -310,24 +310,34 @@ char *reference_canonical(const struct reference *ref)
 	return reference_join(ref, ref->domain, "/", ref->path);
 }
 
+/* The path without docker.io/ and library/; NULL where the rest alone would mean something else. */
 static const char *reference_short_path(const struct reference *ref)
 {
-	if (str_starts(ref->path, OFFICIAL) && !strchr(ref->path + strlen(OFFICIAL), '/'))
-		return ref->path + strlen(OFFICIAL);
-	return ref->path;
+	const char *path = ref->path, *slash;
+
+	if (!str_eq(ref->domain, DEFAULT_DOMAIN))
+		return NULL;
+	if (str_starts(path, OFFICIAL) && !strchr(path + strlen(OFFICIAL), '/'))
+		path += strlen(OFFICIAL);
+	slash = strchr(path, '/');
+	if (slash ? reference_has_domain(path, slash) : strlen(path) == 64 && str_is_hex(path))
+		return NULL;
+	return path;
 }
 
 /**
  * reference_familiar() - All parts as people write them: docker.io and library/ left out
  * @ref: Reference
  *
+ * Always means the same name: docker.io/a.b/c stays as it is, for a.b/c is on another host.
+ *
  * Return: heap text, NULL without memory
  */
 char *reference_familiar(const struct reference *ref)
 {
-	if (str_eq(ref->domain, DEFAULT_DOMAIN))
-		return reference_join(ref, "", "", reference_short_path(ref));
-	return reference_canonical(ref);
+	const char *path = reference_short_path(ref);
+
+	return path ? reference_join(ref, "", "", path) : reference_canonical(ref);
 }
 
 /**
@@ -338,9 +348,9 @@ char *reference_familiar(const struct reference *ref)
  */
 char *reference_familiar_name(const struct reference *ref)
 {
-	if (str_eq(ref->domain, DEFAULT_DOMAIN))
-		return strdup(reference_short_path(ref));
-	return reference_name(ref);
+	const char *path = reference_short_path(ref);
+
+	return path ? strdup(path) : reference_name(ref);
 }
 
 /**

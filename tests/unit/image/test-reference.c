@@ -37,6 +37,10 @@ static const struct {
 	{"q.io/x:t@sha256:" HEX64, "q.io/x:t@sha256:" HEX64, "q.io/x:t@sha256:" HEX64},
 	{HEX64 "a", "docker.io/library/" HEX64 "a", HEX64 "a"},
 	{"0/1", "docker.io/0/1", "0/1"},
+	/* what would mean another host without its domain keeps it */
+	{"docker.io/a.b/c", "docker.io/a.b/c", "docker.io/a.b/c"},
+	{"docker.io/localhost/c:1", "docker.io/localhost/c:1", "docker.io/localhost/c:1"},
+	{"docker.io/library/" HEX64, "docker.io/library/" HEX64, "docker.io/library/" HEX64},
 };
 
 TEST(good_names_become_canonical_and_familiar)
