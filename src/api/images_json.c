@@ -10,7 +10,7 @@
 #include "base/util.h"
 #include "image/image.h"
 
-#define STORAGE_DRIVER "erofs"
+#define STORAGE_DRIVER "erofs-overlay"
 #define TIME_ZERO "0001-01-01T00:00:00Z"
 
 /* Before 1.43 an image without any name was called "<none>:<none>", and no digests were null. */

@@ -9,8 +9,8 @@
  * is which blob. Names are only ever keys of that table, never paths on our disk; symbolic and hard
  * links (old `docker save` has them) are resolved inside it, at most LINKS_MAX deep.
  *
- * libarchive reads the tar; gzip and zstd around it are undone by inflate.c (faster), bzip2 and xz
- * by libarchive. It runs on the caller's thread. All bytes are hostile.
+ * libarchive reads the tar; gzip and zstd around it are undone by inflate.c, bzip2 and xz by
+ * unpack.c. It runs on the caller's thread. All bytes are hostile.
  */
 #include "image/image_archive.h"
 
@@ -26,6 +26,7 @@
 #include "base/sha256.h"
 #include "base/str.h"
 #include "image/inflate.h"
+#include "image/unpack.h"
 
 #define LINKS_MAX 8
 #define MEMBER_NAME_MAX 4096
@@ -44,6 +45,7 @@ struct image_archive {
 
 struct reader {
 	struct ingest *in;	  /* borrowed */
+	struct unpack *unpack;	  /* owned */
 	struct inflate *inflate;  /* owned */
 	struct archive *tar;	  /* owned */
 	char *buffer;		  /* owned */
@@ -56,6 +58,7 @@ static void reader_done(struct reader *rd)
 	if (rd->tar)
 		(void)archive_read_free(rd->tar); /* readers have nothing to lose */
 	inflate_free(rd->inflate);
+	unpack_free(rd->unpack);
 	free(rd->buffer);
 }
 
@@ -145,6 +148,8 @@ static int reader_failed(struct reader *rd, struct err *err)
 {
 	const char *text = archive_error_string(rd->tar);
 
+	if (unpack_error(rd->unpack))
+		return err_user(err, ERR_INVALID, "invalid archive: %s", unpack_error(rd->unpack));
 	if (inflate_error(rd->inflate))
 		return err_user(err, ERR_INVALID, "invalid archive: %s",
 				inflate_error(rd->inflate));
@@ -225,17 +230,20 @@ static int reader_member(struct reader *rd, struct archive_entry *entry, struct 
 
 static int reader_open(struct reader *rd, const struct byte_source *source, struct err *err)
 {
+	struct byte_source unpacked = {.read = unpack_read};
 	int r;
 
-	r = inflate_new(source, &rd->inflate);
+	r = unpack_new(source, &rd->unpack, err);
+	if (r < 0)
+		return r;
+	unpacked.user = rd->unpack;
+	r = inflate_new(&unpacked, &rd->inflate);
 	if (r < 0)
 		return err_sys(err, r, "cannot read the archive");
 	rd->buffer = malloc(BUFFER_BYTES);
 	rd->tar = archive_read_new();
 	if (!rd->buffer || !rd->tar)
 		return err_oom(err);
-	(void)archive_read_support_filter_bzip2(rd->tar); /* warns where a program is used */
-	(void)archive_read_support_filter_xz(rd->tar);
 	if (archive_read_support_format_tar(rd->tar) != ARCHIVE_OK)
 		return err_oom(err);
 	if (archive_read_open(rd->tar, rd, NULL, reader_fill, NULL) != ARCHIVE_OK)

@@ -2,8 +2,8 @@
 /*
  * image_import.c - `docker import`: one tar becomes an image of one layer
  *
- * The tar is stored as it comes (compressed or not) and converted while it comes; the config is
- * ours.
+ * The tar is stored as it comes (plain, gzip, zstd; xz and bzip2 unpacked) and converted while it
+ * comes; the config is ours.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,6 +15,7 @@
 #include "image/image_changes.h"
 #include "image/image_store.h"
 #include "image/reference.h"
+#include "image/unpack.h"
 
 #define IMPORT_BUFFER (256 * 1024)
 #define IMPORT_MESSAGE "Imported from -"
@@ -93,16 +94,22 @@ static int import_read(struct ingest *in, const struct byte_source *source,
 		       struct ingest_blob *blob, struct err *err)
 {
 	_cleanup_free_ char *buffer = malloc(IMPORT_BUFFER);
+	_cleanup_(unpack_freep) struct unpack *unpack = NULL;
 	ssize_t n;
 	int r;
 
 	if (!buffer)
 		return err_oom(err);
-	while ((n = source->read(source->user, buffer, IMPORT_BUFFER)) > 0) {
+	r = unpack_new(source, &unpack, err);
+	if (r < 0)
+		return r;
+	while ((n = unpack_read(unpack, buffer, IMPORT_BUFFER)) > 0) {
 		r = ingest_blob_add(in, blob, buffer, (size_t)n, err);
 		if (r < 0)
 			return r;
 	}
+	if (n < 0 && unpack_error(unpack))
+		return err_user(err, ERR_INVALID, "invalid archive: %s", unpack_error(unpack));
 	if (n < 0)
 		return err_sys(err, (int)n, "the archive stopped halfway");
 	return ingest_blob_end(in, blob, err);

@@ -18,6 +18,7 @@
 #include "base/fs.h"
 #include "base/sha256.h"
 #include "base/str.h"
+#include "base/util.h"
 #include "image/image_store.h"
 #include "image/reference.h"
 
@@ -48,8 +49,10 @@ struct save {
 
 static void save_done(struct save *sv)
 {
+	if (!sv->write_errno)
+		sv->write_errno = -ECANCELED; /* closed before, or given up */
 	if (sv->tar)
-		(void)archive_write_free(sv->tar); /* closed before, or given up */
+		(void)archive_write_free(sv->tar); /* writes to nowhere */
 	for (size_t i = 0; i < sv->images_n; i++)
 		image_strv_free(sv->images[i].tags);
 	free(sv->images);
@@ -59,16 +62,15 @@ static void save_done(struct save *sv)
 	json_decref(sv->index);
 }
 
-static la_ssize_t save_out(struct archive *tar, void *user, const void *data, size_t len)
+static la_ssize_t save_out(struct archive *tar UNUSED, void *user, const void *data, size_t len)
 {
 	struct save *sv = user;
-	int r = sv->write(sv->user, data, len);
 
-	if (r < 0) {
-		sv->write_errno = r;
-		archive_set_error(tar, -r, "%s", "write");
-		return -1;
-	}
+	/* libarchive leaks a writer that was told of an error, so it is not told: save_data() and
+	 * save_header() look, and what comes after it (the end of the tar above all) goes nowhere
+	 */
+	if (!sv->write_errno)
+		sv->write_errno = sv->write(sv->user, data, len);
 	return (la_ssize_t)len;
 }
 
@@ -95,12 +97,14 @@ static int save_header(struct save *sv, const char *name, uint64_t size, struct 
 	archive_entry_set_mtime(entry, 0, 0);
 	r = archive_write_header(sv->tar, entry);
 	archive_entry_free(entry);
-	return r == ARCHIVE_OK ? 0 : save_failed(sv, err);
+	return r == ARCHIVE_OK && !sv->write_errno ? 0 : save_failed(sv, err);
 }
 
 static int save_data(struct save *sv, const void *data, size_t len, struct err *err)
 {
-	return archive_write_data(sv->tar, data, len) == (la_ssize_t)len ? 0 : save_failed(sv, err);
+	if (archive_write_data(sv->tar, data, len) != (la_ssize_t)len || sv->write_errno)
+		return save_failed(sv, err);
+	return 0;
 }
 
 static int save_text(struct save *sv, const char *name, const char *text, struct err *err)
@@ -341,7 +345,9 @@ static int save_run(struct save *sv, struct err *err)
 		r = save_text(sv, "oci-layout", SAVE_LAYOUT, err);
 	if (r < 0)
 		return r;
-	return archive_write_close(sv->tar) == ARCHIVE_OK ? 0 : save_failed(sv, err);
+	if (archive_write_close(sv->tar) != ARCHIVE_OK || sv->write_errno)
+		return save_failed(sv, err);
+	return 0;
 }
 
 /**
