@@ -65,8 +65,11 @@ static const struct argv_row argv_rows[] = {
 	 "memory-backend-file,id=m0,size=%memory_mib%M,mem-path=%memory%,share=off,reserve=off"},
 	{BOOT, "-kernel", "%kernel%"},
 	{BOOT, "-initrd", "%initrd%"},
-	{BOOT | AMD64, "-append", "console=ttyS0 quiet reboot=t panic=-1"},
-	{BOOT | ARM64, "-append", "console=ttyAMA0 quiet panic=-1"},
+	/* emulated, clearing every page before it is used makes fork() a fifth slower */
+	{BOOT | KVM | AMD64, "-append", "console=ttyS0 quiet reboot=t panic=-1"},
+	{BOOT | TCG | AMD64, "-append", "console=ttyS0 quiet reboot=t panic=-1 init_on_alloc=0"},
+	{BOOT | KVM | ARM64, "-append", "console=ttyAMA0 quiet panic=-1"},
+	{BOOT | TCG | ARM64, "-append", "console=ttyAMA0 quiet panic=-1 init_on_alloc=0"},
 	{AMD64, "-device", "vmgenid,guid=auto,id=genid"},
 
 	/* the kernel's last words: bounded, in QEMU's memory, read by QMP when a boot fails */

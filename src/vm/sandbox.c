@@ -433,20 +433,16 @@ pid_t sandbox_pid(const struct sandbox *sb)
 void sandbox_stop(struct sandbox *sb, unsigned int timeout_ms)
 {
 	Arca__V1__Empty request = ARCA__V1__EMPTY__INIT;
-	uint64_t end_us = clock_us() + timeout_ms * 1000ULL, now_us;
 
 	pthread_mutex_lock(&sb->lock);
 	sb->stopping = true;
 	pthread_mutex_unlock(&sb->lock);
-	if (timeout_ms > 0 && !qemu_is_gone(sb->qemu)) {
-		/* an agent that fails here is killed below */
+	/* The answer means that the disks are clean: what the guest wrote is QEMU's, and so the
+	 * host kernel's. Its way to power itself off would only take time. An agent that fails or
+	 * is late is killed as well. */
+	if (timeout_ms > 0 && !qemu_is_gone(sb->qemu))
 		(void)rpc_call(sb->rpc, "/arca.v1.Sandbox/Shutdown", &request.base,
 			       &arca__v1__empty__descriptor, timeout_ms, NULL, NULL);
-		now_us = clock_us();
-		if (now_us < end_us &&
-		    qemu_wait(sb->qemu, (unsigned int)((end_us - now_us) / 1000)))
-			return;
-	}
 	qemu_kill(sb->qemu);
 	if (!qemu_wait(sb->qemu, SANDBOX_KILL_TIMEOUT_MS))
 		log_error("QEMU %d of %.12s does not die", (int)sb->record.pid, sb->id);
