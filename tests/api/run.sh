@@ -8,7 +8,7 @@ t_first_of_all_load() { image busybox; has "$(docker images)" busybox; }
 t_run_prints_and_exits() {
 	eq "$(drun busybox echo hello world)" "hello world"
 	local rc=0; drun busybox sh -c 'exit 42' || rc=$?; eq "$rc" 42
-	rc=0; drun busybox sh -c 'sh -c "kill -9 \$\$"' || rc=$?; eq "$rc" 137
+	rc=0; drun busybox sh -c 'sh -c "kill -9 \$\$"; exit $?' || rc=$?; eq "$rc" 137
 	rc=0; drun busybox true || rc=$?; eq "$rc" 0
 }
 t_stdout_and_stderr_are_apart() {
