@@ -54,7 +54,6 @@ struct layer_pipe {
 struct layer_job {
 	struct layer_pipe pipe;
 	const char *folder; /* borrowed: the caller's */
-	struct tree_file_header header;
 	int result;
 	struct err err;
 };
@@ -159,48 +158,55 @@ static int layer_create_file(const char *folder, const char *name, int *ret_fd, 
 	return 0;
 }
 
-static int layer_write_tree(struct layer_job *job, struct tree *t, uint64_t blocks)
+/*
+ * Everything on disk before the folder gets its name. The tree's writing is begun first, so that
+ * both files' blocks are in one commit of the journal: half the time for a small layer.
+ */
+static int layer_sync(int tree_fd, int data_fd)
 {
-	_cleanup_close_ int fd = -EBADF;
-	int r = layer_create_file(job->folder, "tree", &fd, &job->err);
+	(void)sync_file_range(tree_fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* a hint */
+	return fdatasync(data_fd) < 0 || fdatasync(tree_fd) < 0 ? -errno : 0;
+}
+
+/* The tar's entries; then the rest of the stream, so that all of it is digested. */
+static int layer_job_read(struct layer_job *job, struct tree *t, struct layer_data *data)
+{
+	const void *rest;
+	ssize_t n;
+	int r = layer_tar_read(layer_pipe_next, &job->pipe, t, data, &job->err);
 
 	if (r < 0)
 		return r;
-	r = tree_file_write(t, blocks, fd, &job->header);
-	if (r == 0 && fdatasync(fd) < 0)
-		r = -errno;
-	return r < 0 ? err_sys(&job->err, r, "cannot write a layer's tree") : 0;
+	do
+		n = layer_pipe_next(&job->pipe, &rest);
+	while (n > 0);
+	return (int)n; /* a failure is the source's; its side tells the story */
 }
 
 static int layer_job_run(struct layer_job *job)
 {
 	_cleanup_(tree_freep) struct tree *t = NULL;
 	_cleanup_(layer_data_freep) struct layer_data *data = NULL;
-	_cleanup_close_ int fd = -EBADF;
-	const void *rest;
-	ssize_t n;
+	_cleanup_close_ int fd = -EBADF, tree_fd = -EBADF;
+	struct tree_file_header header;
 	int r;
 
 	r = layer_create_file(job->folder, "data", &fd, &job->err);
+	if (r == 0)
+		r = layer_create_file(job->folder, "tree", &tree_fd, &job->err);
 	if (r < 0)
 		return r;
 	if (tree_new(&t) < 0 || layer_data_new(fd, &data) < 0)
 		return err_oom(&job->err);
-	r = layer_tar_read(layer_pipe_next, &job->pipe, t, data, &job->err);
+	r = layer_job_read(job, t, data);
 	if (r < 0)
 		return r;
 	r = layer_data_finish(data);
-	if (r < 0)
-		return err_sys(&job->err, r, "cannot write a layer's data");
-	r = layer_write_tree(job, t, layer_data_blocks(data));
-	if (r < 0)
-		return r;
-	do
-		n = layer_pipe_next(&job->pipe, &rest);
-	while (n > 0);
-	if (n < 0)
-		return (int)n; /* the source's; its side tells the story */
-	return fdatasync(fd) < 0 ? err_sys(&job->err, -errno, "cannot write a layer's data") : 0;
+	if (r == 0)
+		r = tree_file_write(t, layer_data_blocks(data), tree_fd, &header);
+	if (r == 0)
+		r = layer_sync(tree_fd, fd);
+	return r < 0 ? err_sys(&job->err, r, "cannot write the layer") : 0;
 }
 
 static void *layer_job_thread(void *user)

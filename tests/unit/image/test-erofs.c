@@ -2,7 +2,7 @@
 /*
  * test-erofs.c - disks of layers: the superblock, the descriptor, and what fsck.erofs says
  *
- * The comparison with a real tree is erofs-roundtrip.sh.
+ * The comparison with a real tree is roundtrip.py.
  */
 #include "image/erofs.h"
 
@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -269,6 +270,47 @@ TEST(what_does_not_fit_is_refused)
 	ASSERT_ERROR(rootfs_assemble(d.scratch.path, ids, 1, DISK_BYTES, &vmdk, &d.err), ENOENT);
 	ids[0] = "../../etc/passwd";
 	ASSERT_ERROR(rootfs_assemble(d.scratch.path, ids, 1, DISK_BYTES, &vmdk, &d.err), EINVAL);
+	ASSERT_EQ(count_files(d.scratch.path, "rootfs"), 1);
+}
+
+struct racer {
+	pthread_t thread;
+	struct disk *disk;
+	int result;
+};
+
+static void *racer_run(void *user)
+{
+	struct racer *rc = user;
+	struct layer_info info;
+	const char *ids[1] = {info.diff_id};
+	_cleanup_free_ char *vmdk = NULL;
+	struct err err = {};
+
+	rc->result = import_tar(rc->disk->scratch.path, &rc->disk->tar, &info, &err);
+	if (rc->result == 0)
+		rc->result =
+			rootfs_assemble(rc->disk->scratch.path, ids, 1, DISK_BYTES, &vmdk, &err);
+	return NULL;
+}
+
+/* Goal: the same layer and disk from several threads at once is made once, and all are content. */
+TEST(threads_may_race)
+{
+	DISK(d);
+	struct racer racers[6] = {};
+
+	TAR_FILE_ENTRY(&d.tar, "a", "hello");
+	tar_end(&d.tar);
+	for (size_t i = 0; i < ARRAY_SIZE(racers); i++) {
+		racers[i].disk = &d;
+		ASSERT_OK(pthread_create(&racers[i].thread, NULL, racer_run, &racers[i]));
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(racers); i++)
+		(void)pthread_join(racers[i].thread, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(racers); i++)
+		ASSERT_OK(racers[i].result);
+	ASSERT_EQ(count_files(d.scratch.path, "layers"), 1);
 	ASSERT_EQ(count_files(d.scratch.path, "rootfs"), 1);
 }
 
