@@ -6,6 +6,7 @@
 
 #include "api/api.h"
 #include "api/handlers.h"
+#include "api/schema.h"
 #include "api/streams.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
@@ -32,6 +33,9 @@ int api_exec_create(struct api *api, struct http_req *req)
 	if (!body)
 		return err_user(&req->err, ERR_INVALID,
 				"invalid JSON: got EOF while reading request body");
+	r = schema_check(schema_exec_create, "ExecCreateRequest", body, &req->err);
+	if (r < 0)
+		return r;
 	r = exec_create(api->core->execs, http_var(req, "id"), body, id, &req->err);
 	return r < 0 ? r : api_reply_id(req, id);
 }
@@ -79,6 +83,8 @@ int api_exec_start(struct api *api, struct http_req *req)
 	int r;
 
 	r = api_body_json(req, &body);
+	if (r == 0 && body)
+		r = schema_check(schema_exec_start, "ExecStartRequest", body, &req->err);
 	if (r == 0)
 		r = exec_start_size(req, body, &rows, &cols);
 	if (r < 0)

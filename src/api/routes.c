@@ -19,7 +19,7 @@ const struct api_route api_routes[] = {
 	{"POST", "/auth", INL, NULL, "System", "Check auth configuration"},
 	{"GET", "/events", STREAM, api_events, "System", "Monitor events"},
 	{"GET", "/info", INL, api_info, "System", "Get system information"},
-	{"GET", "/system/df", INL, NULL, "System", "Get data usage information"},
+	{"GET", "/system/df", INL, api_system_df, "System", "Get data usage information"},
 	{"GET", "/version", INL, api_version, "System", "Get version"},
 	/* Container */
 	{"POST", "/containers/create", INL, api_container_create, "Container", "Create a container"},
