@@ -135,6 +135,8 @@ static void qmp_on_reply(struct qmp *qmp, json_t *message)
 		} else if (json_integer_value(id) == call->first_id + (long long)call->n - 1) {
 			json_decref(call->last);
 			call->last = json_incref(json_object_get(message, "return"));
+			/* from here on the waiter's alone */
+			(void)json_object_del(message, "return");
 		}
 		if (++call->n_answered == call->n)
 			qmp_call_finish(qmp, call, 0, NULL);

@@ -30,6 +30,7 @@
 #include "vm/vm.h"
 
 #define CLONES 3
+#define CROWD 10
 
 static struct loop *loop;
 static struct vmm *vmm;
@@ -192,6 +193,46 @@ TEST(clones_run_side_by_side)
 		ASSERT(!run_dir_has(clones[i].id));
 		(void)unlink(clones[i].upper);
 	}
+}
+
+struct crowd {
+	pthread_t thread;
+	struct clone clone;
+	struct err err;
+	bool ok;
+};
+
+static void *crowd_thread(void *arg)
+{
+	struct crowd *c = arg;
+
+	c->ok = clone_start(&c->clone, &c->err) == 0 && clone_ask(&c->clone, &c->err) >= 0;
+	if (c->clone.sb) {
+		sandbox_stop(c->clone.sb, 20000);
+		(void)wait_for(&c->clone.gone, 1); /* counted below */
+		sandbox_free(c->clone.sb);
+	}
+	(void)unlink(c->clone.upper);
+	return NULL;
+}
+
+/* Goal: many at once neither fail nor get into each other's way. */
+TEST(a_crowd_starts_at_once)
+{
+	struct crowd crowd[CROWD] = {};
+	uint64_t t0 = clock_us();
+	int failures = 0;
+
+	for (int i = 0; i < CROWD; i++)
+		ASSERT_OK(pthread_create(&crowd[i].thread, NULL, crowd_thread, &crowd[i]));
+	for (int i = 0; i < CROWD; i++) {
+		pthread_join(crowd[i].thread, NULL);
+		if (!crowd[i].ok)
+			printf("# %s\n", crowd[i].err.msg);
+		failures += !crowd[i].ok || crowd[i].clone.gone != 1;
+	}
+	printf("# %d at once: %llu ms\n", CROWD, (unsigned long long)(clock_us() - t0) / 1000);
+	ASSERT_EQ(failures, 0);
 }
 
 /* Goal: a VM that is lost is told once, and leaves nothing. */
