@@ -16,7 +16,8 @@ TEST_MAIN()
 #define PING "GET /ping HTTP/1.1\r\nHost: x\r\n\r\n"
 #define FLOOD_BYTES (8 << 20)
 
-static atomic_int seen_gone, seen_body_error, seen_written, seen_handlers, hijack_returned;
+static atomic_int stream_go, seen_gone, seen_body_error, seen_written, seen_handlers,
+	hijack_returned;
 
 struct route {
 	const char *path;
@@ -90,7 +91,8 @@ static int do_stream(struct http_req *req)
 {
 	(void)http_stream_begin(req, 200, "application/json");
 	seen_handlers++;
-	usleep(100000);
+	while (!stream_go && !cancel_fired(&req->gone))
+		usleep(1000);
 	(void)http_stream_write(req, "one\n", 4);
 	wait_gone(req);
 	return -EPIPE;
@@ -245,7 +247,8 @@ static struct fixture fixture_new(void)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct err err = {0};
 
-	seen_gone = seen_body_error = seen_written = seen_handlers = hijack_returned = 0;
+	stream_go = seen_gone = seen_body_error = seen_written = seen_handlers = hijack_returned =
+		0;
 	(void)snprintf(f.path, sizeof(f.path), "/tmp/arca-test-http-%d.sock", (int)getpid());
 	(void)unlink(f.path);
 	(void)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", f.path);
@@ -425,13 +428,12 @@ TEST(streams)
 	FIXTURE(f);
 	int fd = client_connect(f.path);
 	_cleanup_buf_ struct buf b = {0};
-	int64_t start = clock_monotonic_ns();
 
 	ASSERT(client_send(fd, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n"));
 	ASSERT(client_until(fd, &b, "\r\n\r\n"));
-	ASSERT(clock_monotonic_ns() - start < 90 * NSEC_PER_MSEC);
 	ASSERT(strstr(b.data, "Content-Type: application/json"));
 	ASSERT(!strstr(b.data, "one"));
+	stream_go = 1;
 	ASSERT(client_until(fd, &b, "one\n"));
 	ASSERT_EQ(seen_gone, 0);
 	close(fd);
@@ -456,11 +458,11 @@ TEST(back_pressure)
 	int before;
 
 	ASSERT(client_send(fd, "GET /flood HTTP/1.1\r\nHost: x\r\n\r\n"));
-	usleep(200000);
-	before = seen_written;
-	ASSERT(before > 0 && before < 2 << 20);
-	usleep(100000);
-	ASSERT_EQ(seen_written, before);
+	do { /* until it stands still */
+		before = seen_written;
+		usleep(300000);
+	} while (before == 0 || seen_written != before);
+	ASSERT(before < 2 << 20);
 	ASSERT(client_until(fd, &b, "\r\n0\r\n\r\n"));
 	ASSERT_EQ(seen_written, FLOOD_BYTES);
 	ASSERT(b.len > FLOOD_BYTES);
@@ -562,7 +564,7 @@ TEST(stop_wakes_everything)
 	ASSERT(eventually(&seen_handlers, 2));
 	start = clock_monotonic_ns();
 	fixture_done(&f);
-	ASSERT(clock_monotonic_ns() - start < 3 * NSEC_PER_SEC);
+	ASSERT(clock_monotonic_ns() - start < 5 * NSEC_PER_SEC);
 	ASSERT_EQ(seen_gone, 3);
 	ASSERT_EQ(client_connect(f.path), -1);
 	for (int i = 0; i < 4; i++)

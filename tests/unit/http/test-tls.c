@@ -275,5 +275,5 @@ TEST(stop_with_a_hijacked_client)
 	usleep(50000);
 	start = clock_monotonic_ns();
 	fixture_done(&f);
-	ASSERT(clock_monotonic_ns() - start < 2 * NSEC_PER_SEC);
+	ASSERT(clock_monotonic_ns() - start < 5 * NSEC_PER_SEC);
 }
