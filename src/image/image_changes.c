@@ -22,7 +22,6 @@
 #define CHANGE_BYTES_MAX 65536
 #define CHANGE_PORTS_MAX 65536
 
-
 static const char *skip_blanks(const char *s)
 {
 	return s + strspn(s, " \t\r\n");
