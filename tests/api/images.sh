@@ -36,7 +36,7 @@ t_an_image_in_use_is_kept() {
 }
 t_deleting_gives_the_space_back() {
 	docker rmi busybox | grep -q '^Deleted: sha256:'
-	eq "$(ls "$ROOT/data/images/layers" "$ROOT/data/images/rootfs" "$ROOT/data/images/blobs/sha256" 2>/dev/null | grep -cE '^[0-9a-f]{64}$')" 0
+	eq "$(ls "$ROOT/data/images/layers" "$ROOT/data/images/rootfs" "$ROOT/data/images/blobs/sha256" 2>/dev/null | grep -cE '^[0-9a-f]{64}$' || true)" 0
 	image busybox
 }
 t_import_makes_an_image() {
@@ -119,7 +119,7 @@ t_a_huge_header_and_a_bomb_are_bounded() {
 t_a_full_disk_is_a_clear_error() {
 	mkdir -p "$ROOT/small"; mount -t tmpfs -o size=40m none "$ROOT/small" || skip "cannot mount a tmpfs here"
 	trap 'kill "$p" 2>/dev/null; wait "$p" 2>/dev/null; umount "$ROOT/small"' EXIT
-	"$BUILD/arcad" -H "unix://$ROOT/small.sock" --data-root "$ROOT/small" --exec-root "$ROOT/small-exec" --config-file "$ROOT/daemon.json" >>"$ROOT/small.log" 2>&1 & local p=$!
+	"$BUILD/arcad" -H "unix://$ROOT/small.sock" --data-root "$ROOT/small" --exec-root "$ROOT/small-exec" --config-file "$ROOT/daemon.json" >>"$ROOT/small.log" 2>&1 & p=$!
 	until_true 10 test -S "$ROOT/small.sock"
 	has "$(fails docker -H "unix://$ROOT/small.sock" load -i "$(archive debian)")" "No space left on device"
 	eq "$(docker -H "unix://$ROOT/small.sock" images -q)" ""
