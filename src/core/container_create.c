@@ -18,6 +18,7 @@
 #include "base/id.h"
 #include "base/str.h"
 #include "core/containers.h"
+#include "core/images.h"
 #include "core/jsonx.h"
 #include "image/image.h"
 #include "vm/vm.h"
@@ -178,17 +179,19 @@ int container_create(struct containers *cs, const struct container_create *creat
 
 	if (str_empty(ref))
 		return err_user(err, ERR_INVALID, "no image specified");
-	r = image_get(cs->core->images, ref, &image, err);
-	if (r < 0)
-		return r;
 	id_generate(id);
 	c = container_new(cs, id);
 	if (!c)
 		return err_oom(err);
-	r = create_build(c, create, image, err);
+	images_use_begin(); /* until it is published, nobody can see that it uses the image */
+	r = image_get(cs->core->images, ref, &image, err);
+	if (r == 0)
+		r = create_build(c, create, image, err);
+	if (r == 0)
+		containers_publish(cs, c);
+	images_use_end();
 	if (r < 0)
 		return r;
-	containers_publish(cs, c);
 	memcpy(ret_id, id, ID_BUF);
 	container_event(c, "create", NULL);
 	return 0;

@@ -25,6 +25,10 @@ int images_import(struct core *core, const struct byte_source *source,
 
 int images_tag(struct core *core, const char *ref_or_id, const char *repo, const char *tag,
 	       struct err *err);
+/* Between looking an image up and writing down who uses it: no image is removed meanwhile. */
+void images_use_begin(void);
+void images_use_end(void);
+
 /* ret_records: Docker's [{"Untagged": x}, {"Deleted": y}]; new reference */
 int images_remove(struct core *core, const char *ref_or_id, bool force, json_t **ret_records,
 		  struct err *err);

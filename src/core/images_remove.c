@@ -7,6 +7,7 @@
  * stopped container uses goes with force only. The words are dockerd's.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +22,30 @@
 #include "image/reference.h"
 
 DEFINE_CLEANUP(struct image *, image_free)
+
+/*
+ * Readers: those who are making a container of an image. Writers: those who ask whether an image
+ * is used and then delete it. Above every other lock.
+ */
+static pthread_rwlock_t images_lock = PTHREAD_RWLOCK_INITIALIZER;
+
+/**
+ * images_use_begin() - From now on no image is removed
+ *
+ * For whoever looks an image up and then publishes something that containers_use_image() finds.
+ */
+void images_use_begin(void)
+{
+	(void)pthread_rwlock_rdlock(&images_lock); /* fails only for a thread that writes */
+}
+
+/**
+ * images_use_end() - Images may be removed again
+ */
+void images_use_end(void)
+{
+	(void)pthread_rwlock_unlock(&images_lock); /* we hold it */
+}
 
 static const char *id12(const char *id)
 {
@@ -180,16 +205,16 @@ int images_remove(struct core *core, const char *ref_or_id, bool force, json_t *
 	_cleanup_free_ char *name = NULL;
 	int r;
 
+	(void)pthread_rwlock_wrlock(&images_lock); /* fails only for a thread that holds it */
 	r = image_get(core->images, ref_or_id, &image, err);
-	if (r < 0)
-		return r;
-	if (is_id(image, ref_or_id)) {
+	if (r == 0 && is_id(image, ref_or_id)) {
 		r = remove_by_id(core, image, force, records, err);
-	} else {
+	} else if (r == 0) {
 		r = familiar_name(ref_or_id, &name, err);
 		if (r == 0)
 			r = remove_by_name(core, image, name, force, records, err);
 	}
+	(void)pthread_rwlock_unlock(&images_lock); /* we hold it */
 	if (r < 0)
 		return r;
 	*ret_records = TAKE_PTR(records);
@@ -204,6 +229,21 @@ static bool prune_wanted(struct core *core, const struct image *image, bool dang
 	if (dangling_only && image->repo_tags[0])
 		return false;
 	return !containers_use_image(core->containers, image->id, false, user);
+}
+
+static int prune_one(struct core *core, const char *id, bool dangling_only, json_t *records,
+		     struct err *err)
+{
+	_cleanup_(image_freep) struct image *image = NULL;
+	int r = 0;
+
+	(void)pthread_rwlock_wrlock(&images_lock); /* fails only for its holder */
+	/* it may have gone, or got a name, since it was listed */
+	if (image_get(core->images, id, &image, NULL) == 0 &&
+	    prune_wanted(core, image, dangling_only))
+		r = delete_image(core, image, records, err);
+	(void)pthread_rwlock_unlock(&images_lock); /* we hold it */
+	return r;
 }
 
 static int prune_filters(const char *text, json_t **ret, bool *ret_dangling, struct err *err)
@@ -250,8 +290,7 @@ int images_prune(struct core *core, const char *filters, json_t **ret_records, u
 	if (r == 0)
 		r = images_list_filtered(core, parsed, &images, &n, err);
 	for (size_t i = 0; i < n && r == 0; i++)
-		if (prune_wanted(core, images[i], dangling))
-			r = delete_image(core, images[i], records, err);
+		r = prune_one(core, images[i]->id, dangling, records, err);
 	images_free_all(images, n);
 	if (r < 0)
 		return r;

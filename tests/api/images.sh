@@ -35,7 +35,7 @@ t_an_image_in_use_is_kept() {
 	docker rm cu >/dev/null
 }
 t_deleting_gives_the_space_back() {
-	docker rmi busybox | grep -q '^Deleted: sha256:'
+	has "$(docker rmi busybox)" "Deleted: sha256:"
 	eq "$(ls "$ROOT/data/images/layers" "$ROOT/data/images/rootfs" "$ROOT/data/images/blobs/sha256" 2>/dev/null | grep -cE '^[0-9a-f]{64}$' || true)" 0
 	image busybox
 }
