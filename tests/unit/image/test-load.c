@@ -214,7 +214,7 @@ static bool store_is_empty(struct fixture *f)
 struct docker_spec {
 	const char *tags; /* JSON array */
 	const char *config_extra;
-	bool legacy_links, swap_layers, drop_layer, wrong_blob_name, garbage_layer;
+	bool legacy_links, swap_layers, drop_layer, wrong_blob_name, garbage_layer, twins;
 };
 
 static void make_docker(struct tar *out, const struct docker_spec *spec)
@@ -225,7 +225,10 @@ static void make_docker(struct tar *out, const struct docker_spec *spec)
 	char digest[DIGEST_BUF];
 
 	make_layer(&a, "etc/a", "first");
-	make_layer(&b, "etc/b", "second");
+	if (spec->twins)
+		make_layer(&b, "etc/a", "first");
+	else
+		make_layer(&b, "etc/b", "second");
 	if (spec->garbage_layer)
 		memset(b.out.data + 100, 'Z', 300);
 	config = make_config(layers, 2, spec->config_extra ? spec->config_extra : "");
@@ -299,6 +302,21 @@ TEST(symlinked_layers_of_old_archives_are_followed)
 	make_docker(&t, &(struct docker_spec){.legacy_links = true});
 	ASSERT_OK(load_buf(&f, &t.out));
 	ASSERT_EQ(entries(&f, "layers"), 2);
+}
+
+TEST(the_same_layer_twice_is_stored_once)
+{
+	_cleanup_tar_ struct tar t = {};
+	struct image *image = NULL;
+	FIXTURE;
+
+	make_docker(&t, &(struct docker_spec){.twins = true});
+	ASSERT_OK(load_buf(&f, &t.out));
+	ASSERT_EQ(entries(&f, "layers"), 1);
+	ASSERT_OK(image_get(f.is, "x:1", &image, &f.err));
+	ASSERT_STREQ(image->diff_ids[0], image->diff_ids[1]);
+	ASSERT_EQ(image->size_bytes, 10);
+	image_free(image);
 }
 
 TEST(archives_that_lie_leave_nothing_behind)
