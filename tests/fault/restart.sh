@@ -8,11 +8,10 @@ t_first_of_all_load() { image busybox; }
 t_vms_outlive_a_killed_daemon() {
 	d --name printing busybox sh -c 'i=0; while [ $i -lt 2000 ]; do i=$((i+1)); echo "line $i"; usleep 2000; done; sleep 300' >/dev/null
 	d --name idle -i busybox cat >/dev/null
-	d --name dying busybox sh -c 'sleep 2; echo last words; exit 17' >/dev/null
+	d --name dying busybox sh -c 'sleep 6; echo last words; exit 17' >/dev/null
 	local vms; vms=$(vm_pids | sort | xargs); eq "$(wc -w <<<"$vms")" 3
-	sleep 0.7
 	arcad_kill9
-	sleep 2.5
+	sleep 6.5
 	eq "$(vm_pids | wc -l)" 3
 	arcad_start
 	eq "$(docker inspect -f '{{.State.Status}}' printing idle | xargs)" "running running"
