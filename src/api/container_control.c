@@ -34,6 +34,7 @@ int api_container_start(struct api *api, struct http_req *req)
 typedef int (*control_stop_fn)(struct containers *cs, const char *ref, const char *signal,
 			       int timeout_s, struct cancel *cancel, struct err *err);
 
+/* A client that leaves does not stop the stop, as with dockerd. */
 static int control_stop(struct api *api, struct http_req *req, control_stop_fn stop)
 {
 	int timeout_s, r;
@@ -42,7 +43,7 @@ static int control_stop(struct api *api, struct http_req *req, control_stop_fn s
 	if (r < 0)
 		return r;
 	r = stop(api->core->containers, http_var(req, "id"), http_query(req, "signal"), timeout_s,
-		 &req->gone, &req->err);
+		 http_stopping(req), &req->err);
 	return r < 0 ? r : http_resp_empty(req, 204);
 }
 

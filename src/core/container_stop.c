@@ -66,8 +66,8 @@ static int stop_run(struct container *c, int signo, int timeout_ms, uint64_t exi
 		r = container_wait_exits(c, exits, timeout_ms, cancel);
 	if (r == 0)
 		return 0;
-	if (r == -ECANCELED) /* the client left: as dockerd, what was begun is not finished */
-		return err_sys(err, r, "the client is gone");
+	if (r == -ECANCELED) /* we stop: what was begun is not finished */
+		return err_sys(err, r, "the daemon is shutting down");
 	return container_kill_now(c, false, err);
 }
 

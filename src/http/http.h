@@ -79,6 +79,8 @@ bool http_query_bool(struct http_req *req, const char *key, bool missing);
 const char *http_header(struct http_req *req, const char *name);
 const char *http_var(struct http_req *req,
 		     const char *name); /* path variable; "" if the pattern has none */
+/* Fires when the server stops, but not when the client leaves: for what must be finished anyway. */
+struct cancel *http_stopping(struct http_req *req);
 /* Body. STREAM mode: up to len bytes, 0 at the end, <0 (-ECONNRESET) if it stopped halfway. */
 ssize_t http_body_read(struct http_req *req, void *data, size_t len);
 /* Whole body, both modes; NUL-terminated, borrowed. <0 with req->err filled when over max or

@@ -51,7 +51,8 @@ struct http_server {
 	struct http_conn *conns;
 	uint64_t next_serial;
 	_Atomic bool stopping;
-	bool abandoned; /* a handler did not end: nothing may be freed */
+	struct cancel stopped; /* fires with it */
+	bool abandoned;	       /* a handler did not end: nothing may be freed */
 	int epoll_fd, wake_fd;
 	pthread_t watcher;
 	bool watching;

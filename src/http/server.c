@@ -43,6 +43,7 @@ int http_server_new(const struct http_hooks *hooks, void *user, struct http_serv
 	server->hooks = *hooks;
 	server->user = user;
 	pthread_mutex_init(&server->lock, NULL);
+	cancel_init(&server->stopped);
 	r = watch_start(server);
 	if (r < 0) {
 		http_server_free(server);
@@ -177,6 +178,7 @@ void http_server_stop(struct http_server *server)
 
 		cleanup_close(&fd);
 	}
+	cancel_fire(&server->stopped);
 	server_wake_all(server, false);
 	if (!server_wait_idle(server, HTTP_STOP_TIMEOUT_MS)) {
 		server_wake_all(server, true);
@@ -204,6 +206,7 @@ void http_server_free(struct http_server *server)
 	if (server->abandoned)
 		return;
 	watch_stop(server);
+	cancel_done(&server->stopped);
 	pthread_mutex_destroy(&server->lock);
 	free(server);
 }
@@ -284,4 +287,17 @@ const char *http_var(struct http_req *req, const char *name)
 		if (str_eq(req->vars[i].name, name))
 			return req->vars[i].value;
 	return "";
+}
+
+/**
+ * http_stopping() - What fires when the server stops, but not when the client leaves
+ * @req: Request
+ *
+ * For operations that dockerd finishes although nobody waits for them any more.
+ *
+ * Return: cancel, valid until the request ends
+ */
+struct cancel *http_stopping(struct http_req *req)
+{
+	return &req->impl->conn->listening->server->stopped;
 }

@@ -12,7 +12,7 @@ struct fake_calls {
 	bool all, size, force, volumes, pause;
 	unsigned int rows, cols;
 	atomic_int wait_cancelled, waits;
-	bool exit_now;
+	atomic_bool exit_now;
 };
 
 extern struct fake_calls fake;
