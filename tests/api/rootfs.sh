@@ -8,7 +8,7 @@ t_a_container_sees_what_the_layers_say() {
 	docker image inspect -f '{{range .RootFS.Layers}}{{println .}}{{end}}' odd | grep . >"$ROOT/layers"
 	# shellcheck disable=SC2046 # an argument a layer
 	"$BUILD/src/image/arca-layer-tool" list "$ROOT/data/images" $(cat "$ROOT/layers") >"$ROOT/want.all"
-	docker run --rm -i --privileged --network none --entrypoint python3 odd - <"$TESTS/vm/listing.py" >"$ROOT/got.all"
+	DOCKER_TIMEOUT=300 docker run --rm -i --privileged --network none --entrypoint python3 odd - <"$TESTS/vm/listing.py" >"$ROOT/got.all"
 	# a directory in which the container has mount points, and the root, are compared without time and links
 	python3 - "$ROOT" <<-'EOF'
 		import sys
