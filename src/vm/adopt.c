@@ -100,7 +100,7 @@ int sandbox_adopt(struct vmm *vmm, const char *id, sandbox_gone_fn gone, void *u
 	struct err why = {};
 	int r;
 
-	r = sandbox_new(vmm, id, gone, user, &sb);
+	r = sandbox_new(vmm, id, &sb);
 	if (r < 0)
 		return err_oom(err);
 	sb->owns_dir = true;
@@ -120,6 +120,11 @@ int sandbox_adopt(struct vmm *vmm, const char *id, sandbox_gone_fn gone, void *u
 		log_warn("the VM of %.12s cannot be taken over and is ended: %s", id, why.msg);
 		return -ENOENT;
 	}
+	if (!sandbox_publish(sb, gone, user)) {
+		arca__v1__hello_response__free_unpacked(*ret_hello, NULL);
+		*ret_hello = NULL;
+		return -ENOENT;
+	}
 	*ret_sandbox = TAKE_PTR(sb);
 	return 0;
 }
@@ -128,7 +133,7 @@ static void sweep_one(struct vmm *vmm, const char *id)
 {
 	_cleanup_(sandbox_discardp) struct sandbox *sb = NULL;
 
-	if (sandbox_new(vmm, id, NULL, NULL, &sb) < 0)
+	if (sandbox_new(vmm, id, &sb) < 0)
 		return; /* the next daemon tries again */
 	sb->owns_dir = true;
 	if (sandbox_record_read(sb->dir, &sb->record) == 0 &&

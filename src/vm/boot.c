@@ -227,8 +227,11 @@ static void boot_explain(struct qemu *qemu, const char *dir, struct err *err)
 	if (!log || !qemu_wait(qemu, BOOT_POLL_MS))
 		return; /* still runs: it has said nothing */
 	qemu_log_last_line(log, line, sizeof(line));
-	(void)err_user(err, ERR_INTERNAL, "QEMU ended with status %d%s%s", qemu_exit_status(qemu),
-		       *line ? ": " : "", line);
+	if (qemu_exit_status(qemu) == 0 && !*line)
+		(void)err_user(err, ERR_INTERNAL, "the guest ended before its agent answered");
+	else
+		(void)err_user(err, ERR_INTERNAL, "QEMU ended with status %d%s%s",
+			       qemu_exit_status(qemu), *line ? ": " : "", line);
 }
 
 /**

@@ -38,6 +38,7 @@
 #include "base/fs.h"
 #include "base/id.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/str.h"
 #include "vm/argv.h"
 #include "vm/qemu.h"
@@ -112,14 +113,11 @@ static void sandbox_on_rpc_closed(void *user, int reason)
  * sandbox_new() - An empty sandbox: no process, no sockets
  * @vmm:	 Machine manager
  * @id:		 Its name
- * @gone:	 Called when its VM ended
- * @user:	 Argument of @gone
  * @ret_sandbox: The sandbox, released with sandbox_discard() or sandbox_free(); set on success
  *
  * Return: 0, or -ENOMEM
  */
-int sandbox_new(struct vmm *vmm, const char *id, sandbox_gone_fn gone, void *user,
-		struct sandbox **ret_sandbox)
+int sandbox_new(struct vmm *vmm, const char *id, struct sandbox **ret_sandbox)
 {
 	struct sandbox *sb = calloc(1, sizeof(*sb));
 	pthread_condattr_t attr;
@@ -127,8 +125,6 @@ int sandbox_new(struct vmm *vmm, const char *id, sandbox_gone_fn gone, void *use
 	if (!sb)
 		return -ENOMEM;
 	sb->vmm = vmm;
-	sb->gone = gone;
-	sb->user = user;
 	sb->id = strdup(id);
 	sb->dir = str_format("%s/%s", vmm->run_dir, id);
 	pthread_mutex_init(&sb->lock, NULL);
@@ -236,6 +232,33 @@ int sandbox_open_rpc(struct sandbox *sb, const unsigned char *token)
 	return r;
 }
 
+static void sandbox_on_hello_timeout(void *user)
+{
+	struct sandbox *sb = user;
+
+	loop_timer_remove(sb->hello_timer);
+	sb->hello_timer = NULL;
+	log_warn("the agent of %.12s is mute: its VM is ended", sb->id);
+	qemu_kill(sb->qemu);
+}
+
+static void sandbox_start_timer(void *user)
+{
+	struct sandbox *sb = user;
+
+	/* without memory for it a mute agent stays until somebody stops the VM */
+	(void)loop_timer_add(sb->vmm->loop, sb->vmm->hello_timeout_ms, sandbox_on_hello_timeout, sb,
+			     &sb->hello_timer);
+}
+
+static void sandbox_stop_timer(void *user)
+{
+	struct sandbox *sb = user;
+
+	loop_timer_remove(sb->hello_timer);
+	sb->hello_timer = NULL;
+}
+
 static void sandbox_on_hello(void *user UNUSED, ProtobufCMessage *message)
 {
 	protobuf_c_message_free_unpacked(message, NULL);
@@ -245,6 +268,7 @@ static void sandbox_on_hello_closed(void *user, enum rpc_status status, const ch
 {
 	struct sandbox *sb = user;
 
+	sandbox_stop_timer(sb);
 	if (status == RPC_OK || status == RPC_UNAVAILABLE)
 		return; /* a channel that ended has been dealt with */
 	log_warn("the agent of %.12s refused Hello: %s", sb->id, text ?: "");
@@ -267,6 +291,9 @@ static int sandbox_say_hello(struct sandbox *sb)
 	hello.machine_id = (ProtobufCBinaryData){sizeof(machine_id), machine_id};
 	hello.token = (ProtobufCBinaryData){RPC_TOKEN_LEN, sb->record.token};
 	hello.realtime_ns = clock_realtime_ns();
+	r = loop_call(sb->vmm->loop, sandbox_start_timer, sb);
+	if (r < 0)
+		return r;
 	r = rpc_stream_open(sb->rpc, "/arca.v1.Sandbox/Hello", &hello.base,
 			    &arca__v1__hello_response__descriptor, &ops, sb, &stream);
 	explicit_bzero(entropy, sizeof(entropy));
@@ -328,6 +355,28 @@ static int sandbox_explain(struct sandbox *sb, int r, struct err *err)
 	return r;
 }
 
+/**
+ * sandbox_publish() - From now on the VM's end is told
+ * @sb:	  Sandbox that is about to become its caller's
+ * @gone: Called when its VM ended
+ * @user: Argument of @gone
+ *
+ * Return: false if it has ended already, and nobody will be told
+ */
+bool sandbox_publish(struct sandbox *sb, sandbox_gone_fn gone, void *user)
+{
+	bool alive;
+
+	pthread_mutex_lock(&sb->lock);
+	alive = !qemu_is_gone(sb->qemu); /* set before sandbox_on_gone() takes the lock */
+	if (alive) {
+		sb->user = user;
+		sb->gone = gone;
+	}
+	pthread_mutex_unlock(&sb->lock);
+	return alive;
+}
+
 static int sandbox_run(struct sandbox *sb, struct err *err)
 {
 	int r;
@@ -387,7 +436,7 @@ int sandbox_start(struct vmm *vmm, const struct sandbox_spec *spec, sandbox_gone
 	state_fd = open(t->state_path, O_RDONLY | O_CLOEXEC);
 	if (state_fd < 0)
 		return err_sys(err, -errno, "cannot open the VM template %s", t->state_path);
-	r = sandbox_new(vmm, spec->id, gone, user, &sb);
+	r = sandbox_new(vmm, spec->id, &sb);
 	if (r < 0)
 		return err_oom(err);
 	r = sandbox_spawn(sb, spec, t, state_fd, err);
@@ -395,6 +444,9 @@ int sandbox_start(struct vmm *vmm, const struct sandbox_spec *spec, sandbox_gone
 		r = sandbox_run(sb, err);
 	if (r < 0)
 		return r;
+	if (!sandbox_publish(sb, gone, user))
+		return sandbox_explain(
+			sb, err_sys(err, -EPIPE, "the VM of %.12s ended at once", sb->id), err);
 	log_debug("VM of %.12s runs after %llu us", sb->id,
 		  (unsigned long long)(clock_us() - start_us));
 	*ret_sandbox = TAKE_PTR(sb);
@@ -466,6 +518,8 @@ void sandbox_free(struct sandbox *sb)
 	pthread_mutex_unlock(&sb->lock);
 	gone = sb->qemu && qemu_is_gone(sb->qemu);
 	rpc_client_free(sb->rpc);
+	if (loop_call(sb->vmm->loop, sandbox_stop_timer, sb) < 0)
+		return; /* no memory left to say so: better lost than used after free */
 	qmp_free(sb->qmp);
 	qemu_free(sb->qemu);
 	if (gone)

@@ -9,6 +9,7 @@
 #include "rpc/client.h"
 #include "vm/vm.h"
 
+struct loop_timer;
 struct qemu;
 struct qmp;
 struct vmm;
@@ -28,7 +29,8 @@ struct sandbox {
 	struct qmp *qmp;	/* owned */
 	struct rpc_client *rpc; /* owned */
 	struct sandbox_record record;
-	bool owns_dir; /* dir was made, or taken over, by us */
+	bool owns_dir;			/* dir was made, or taken over, by us */
+	struct loop_timer *hello_timer; /* owned; loop thread; until Hello is answered */
 
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t cond;
@@ -43,8 +45,8 @@ struct sandbox {
 #define SANDBOX_KILL_TIMEOUT_MS 10000
 #define SANDBOX_QMP_TIMEOUT_MS 60000
 
-int sandbox_new(struct vmm *vmm, const char *id, sandbox_gone_fn gone, void *user,
-		struct sandbox **ret_sandbox);
+int sandbox_new(struct vmm *vmm, const char *id, struct sandbox **ret_sandbox);
+bool sandbox_publish(struct sandbox *sb, sandbox_gone_fn gone, void *user);
 void sandbox_on_gone(void *user);
 int sandbox_open_qmp(struct sandbox *sb);
 int sandbox_open_rpc(struct sandbox *sb, const unsigned char *token);

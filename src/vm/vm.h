@@ -56,9 +56,8 @@ struct sandbox_spec {
 };
 
 /* The VM is gone: QEMU exited and was reaped (or, adopted, vanished). Loop thread, once, also for a
- * kill. */
+ * kill. Only for a sandbox that sandbox_start() or sandbox_adopt() has returned. */
 typedef void (*sandbox_gone_fn)(void *user);
-/* The agent's channel broke while QEMU lives. Loop thread. */
 
 /*
  * Clone, restore, resume, and open the agent's channel; blocking (about 40 ms). Sends Hello

@@ -16,6 +16,7 @@ struct template;
 /* A mute guest is given up after so long. */
 #define VMM_BOOT_TIMEOUT_MS 120000
 #define VMM_KVM_DEADLINE_MS 10000
+#define VMM_HELLO_TIMEOUT_MS 60000
 
 struct vmm {
 	struct loop *loop; /* borrowed */
@@ -28,6 +29,7 @@ struct vmm {
 	char kernel_release[VMM_VERSION_MAX];
 	/* QEMU, kernel, initrd and command line: what a template is good for; hex */
 	char fingerprint[VMM_FINGERPRINT_LEN + 1];
+	unsigned int hello_timeout_ms; /* for a clone's agent to answer */
 	enum vm_accel accel_wanted;
 	_Atomic enum vm_accel accel; /* as far as it is decided */
 
