@@ -19,7 +19,6 @@
 #include <unistd.h>
 
 #include "agent/cgroup.h"
-#include "agent/rootfs.h"
 #include "agent/stage.h"
 #include "base/cleanup.h"
 #include "base/fs.h"
@@ -149,6 +148,5 @@ int boot_system(void)
 	if (r < 0)
 		log_warn("some cgroup controllers are missing: %s", strerror(-r));
 	stage_boot();
-	rootfs_boot();
 	return 0;
 }

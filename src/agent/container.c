@@ -141,6 +141,7 @@ int container_remove(struct agent *agent, struct container *c)
 		}
 	}
 	DL_DELETE(agent->containers, c);
+	seed_release_namespaces(c->seed);
 	r = rootfs_unmount(&c->rootfs);
 	if (c->seed->pid > 0 && !c->init_alive)
 		c->seed->pid = 0; /* reaped: the number may be somebody else's */

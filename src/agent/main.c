@@ -24,6 +24,7 @@
 #include "agent/boot.h"
 #include "agent/port.h"
 #include "agent/process.h"
+#include "agent/rootfs.h"
 #include "agent/sandbox.h"
 #include "agent/seed.h"
 #include "base/log.h"
@@ -68,6 +69,11 @@ static int main_prepare(struct agent *agent)
 	r = seed_new(agent, seed_flags(NULL), &agent->seed);
 	if (r < 0)
 		return r;
+	/* Not before: a seed would hold a copy of its mounts. */
+	rootfs_boot();
+	/* A container that eats all memory must not have us wait for our own pages. */
+	(void)mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
+	/* Last: an open port tells the host that the VM is ready for its template. */
 	r = port_open(&fd);
 	return r < 0 ? r : port_serve(agent, fd);
 }
@@ -97,8 +103,6 @@ int main(void)
 	r = boot_system();
 	if (r == 0)
 		r = main_prepare(&agent);
-	/* A container that eats all memory must not have us wait for our own pages. */
-	(void)mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
 	if (r == 0)
 		r = main_loop(&agent);
 	log_error("the agent cannot go on: %s", strerror(-r));

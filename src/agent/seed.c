@@ -41,6 +41,7 @@
 #include "agent/stage.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/str.h"
 
 #define SEED_FDS_FIXED 5 /* request, root, in, out, error */
 #define SEED_FDS_MAX (SEED_FDS_FIXED + MOUNTS_BINDS_MAX)
@@ -205,6 +206,34 @@ static int seed_wait_ready(const struct seed *seed)
 	return -EPROTO;
 }
 
+/*
+ * The last process of a container would tear its mounts and its network down on its way out, and
+ * sync the upper disk, before anybody hears that it exited. Held from here, they go when the
+ * container is removed.
+ */
+static void seed_hold_namespaces(struct seed *seed)
+{
+	static const char *const names[SEED_NS_MAX] = {"mnt", "net"};
+
+	for (size_t i = 0; i < SEED_NS_MAX; i++) {
+		_cleanup_free_ char *path = str_format("/proc/%d/ns/%s", seed->pid, names[i]);
+
+		seed->ns_fds[i] = path ? open(path, O_RDONLY | O_CLOEXEC) : -EBADF;
+	}
+}
+
+/**
+ * seed_release_namespaces() - Let the mounts go with their last process
+ * @seed: Seed
+ */
+void seed_release_namespaces(struct seed *seed)
+{
+	for (size_t i = 0; i < SEED_NS_MAX; i++) {
+		cleanup_close(&seed->ns_fds[i]);
+		seed->ns_fds[i] = -EBADF;
+	}
+}
+
 /**
  * seed_new() - Make a seed and wait until it is ready
  * @agent:    Agent
@@ -222,6 +251,8 @@ int seed_new(struct agent *agent, unsigned long ns_flags, struct seed **ret_seed
 	if (!seed)
 		return -ENOMEM;
 	seed->pidfd = seed->report_fd = -EBADF;
+	for (size_t i = 0; i < SEED_NS_MAX; i++)
+		seed->ns_fds[i] = -EBADF;
 	seed->ns_flags = ns_flags;
 	r = cgroup_init(&seed->cgroup, agent->next_cgroup++);
 	if (r < 0)
@@ -246,6 +277,7 @@ int seed_new(struct agent *agent, unsigned long ns_flags, struct seed **ret_seed
 	r = seed_wait_ready(seed);
 	if (r < 0)
 		return r;
+	seed_hold_namespaces(seed);
 	*ret_seed = TAKE_PTR(seed);
 	return 0;
 }
@@ -258,6 +290,7 @@ void seed_free(struct seed *seed)
 {
 	if (seed->pid > 0)
 		(void)kill(seed->pid, SIGKILL); /* ours; reaped with all others */
+	seed_release_namespaces(seed);
 	if (seed->report_fd >= 0)
 		(void)close(seed->report_fd); /* a socket */
 	if (seed->pidfd >= 0)

@@ -40,7 +40,7 @@ static const struct stage_mount {
 	{"/dev", "tmpfs", "mode=755,size=65536k", MS_NOSUID | MS_STRICTATIME, NULL},
 	{"/dev/pts", "devpts", "newinstance,ptmxmode=0666,mode=0620,gid=5", MS_NOSUID | MS_NOEXEC,
 	 "/dev"},
-	{"/dev/shm", "tmpfs", "mode=1777,size=65536k", STAGE_HARDENED, "/dev"},
+	{"/dev/shm", "tmpfs", "mode=1777,size=67108864", STAGE_HARDENED, "/dev"},
 	{"/dev/mqueue", "mqueue", "", STAGE_HARDENED, "/dev"},
 	{"/sys", "sysfs", "", STAGE_HARDENED | MS_RDONLY, NULL},
 	{"/sys/fs/cgroup", "cgroup2", "", STAGE_HARDENED | MS_RDONLY, "/sys"},
@@ -138,7 +138,9 @@ enum stage_fate { STAGE_KEEP, STAGE_REPLACED };
 static enum stage_fate stage_decide(const struct stage_mount *m,
 				    const Arca__V1__ContainerSpec *spec, bool *made)
 {
-	enum stage_fate fate = STAGE_KEEP;
+	/* IpcMode none: a list without /dev/shm means it. */
+	bool unwanted = spec->n_mounts && str_eq(m->destination, "/dev/shm");
+	enum stage_fate fate = unwanted ? STAGE_REPLACED : STAGE_KEEP;
 
 	for (size_t i = 0; i < spec->n_mounts; i++) {
 		if (!str_eq(spec->mounts[i]->destination, m->destination))

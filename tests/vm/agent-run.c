@@ -377,7 +377,7 @@ static const char run_help[] =
 	"  -u USER -w CWD -e NAME=VALUE -g GROUP -H HOSTNAME\n"
 	"  -m TYPE:DEST:FLAGS:DATA[:SOURCE]  mount     -f PATH=CONTENT  file\n"
 	"  -M PATH mask  -R PATH read-only  -r read-only root  -s KEY=VALUE sysctl\n"
-	"  -P privileged  -I init  -N no_new_privs  -L BYTES memory  -p N pids\n"
+	"  -P privileged  -I init  -Z the VM's pids  -N no_new_privs  -L BYTES memory  -p N pids\n"
 	"  -d leave once it started; the channel has one client at a time\n"
 	"  -S stall: never acknowledge   -n BYTES leave after so much output\n"
 	"  -A FROM      attach (resume) instead of start\n"
@@ -494,6 +494,9 @@ static void run_option(struct run *run, struct run_options *o, int c)
 		o->container.privileged = true;
 		o->process.cap_bounding = o->process.cap_effective = RUN_ALL_CAPS;
 		break;
+	case 'Z':
+		o->container.host_pid = true;
+		break;
 	case 'I':
 		o->container.use_init = true;
 		break;
@@ -539,7 +542,7 @@ int main(int argc, char **argv)
 	int c, r, code = 0;
 
 	run_init_options(&o);
-	while ((c = getopt(argc, argv, "+x:itTu:w:e:g:H:m:f:s:M:R:rPINL:p:Sn:A:kC:hd")) != -1)
+	while ((c = getopt(argc, argv, "+x:itTu:w:e:g:H:m:f:s:M:R:rPINL:p:Sn:A:kC:hdZ")) != -1)
 		run_option(&run, &o, c);
 	if (optind >= argc)
 		run_option(&run, &o, 'h');

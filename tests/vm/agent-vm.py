@@ -3,7 +3,8 @@
 """agent-vm.py - boot a VM around an agent, or clone one from a template, for tests by hand
 
 usage: agent-vm.py boot DIR GUEST ROOT UPPER      boot; the agent's socket is DIR/agent.sock
-       agent-vm.py template DIR GUEST             boot on empty disks, save as a template in DIR
+       agent-vm.py template DIR GUEST [MASTER]    boot on empty disks (or the master of upper disks),
+                                                  save as a template in DIR
        agent-vm.py clone DIR GUEST ROOT UPPER     a clone of that template, resumed
 
 GUEST is the folder that guest/build.sh made. The VM ends when this program is ended.
@@ -19,12 +20,12 @@ def qemu(d, guest, root, upper, memory, share, extra=()):
             os.unlink(f"{d}/{n}")
     argv = [
         "qemu-system-x86_64", "-M", "q35,accel=tcg,sata=off,smbus=off,usb=off,memory-backend=m0",
-        "-cpu", "max", "-m", str(MEM), "-smp", "1", "-nodefaults", "-no-user-config",
+        "-cpu", os.environ.get("CPU", "max"), "-m", str(MEM), "-smp", "1", "-nodefaults", "-no-user-config",
         "-display", "none", "-no-reboot",
         "-object", f"memory-backend-file,id=m0,size={MEM}M,mem-path={memory},share={share}",
         "-device", "virtio-serial-pci,addr=0x1.0",
         "-kernel", f"{guest}/vmlinux", "-initrd", f"{guest}/initrd.img",
-        "-append", "console=ttyS0 quiet reboot=t panic=-1",
+        "-append", "console=ttyS0 quiet reboot=t panic=-1 " + os.environ.get("APPEND", ""),
         "-blockdev", json.dumps({"driver": "raw", "node-name": "n0", "read-only": True,
                                  "file": {"driver": "file", "filename": root, "read-only": True}}),
         "-blockdev", json.dumps({"driver": "raw", "node-name": "n1",
@@ -32,7 +33,7 @@ def qemu(d, guest, root, upper, memory, share, extra=()):
         "-device", "virtio-blk-pci,drive=n0,id=d0,serial=rootfs,addr=0x8",
         "-device", "virtio-blk-pci,drive=n1,id=d1,serial=upper,addr=0x9",
         "-chardev", f"socket,id=vs,path={d}/agent.sock,server=on,wait=off",
-        "-device", "virtserialport,chardev=vs,name=arca.agent,nr=1",
+        "-device", "virtserialport,id=port,chardev=vs,name=arca.agent,nr=1",
         "-serial", f"file:{d}/console.log",
         "-qmp", f"unix:{d}/qmp.sock,server=on,wait=off", *extra]
     return subprocess.Popen(argv)
@@ -47,15 +48,21 @@ class Qmp:
                 break
             except OSError:
                 time.sleep(0.002)
+        self.seen = set()
         self.f = self.s.makefile("rw")
         self.f.readline()
         self.cmd("qmp_capabilities")
+
+    def wait_event(self, name):
+        while name not in self.seen:
+            self.seen.add(json.loads(self.f.readline()).get("event"))
 
     def cmd(self, name, **arguments):
         self.f.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
         self.f.flush()
         while True:
             r = json.loads(self.f.readline())
+            self.seen.add(r.get("event"))
             if "error" in r:
                 sys.exit(f"{name}: {r['error']['desc']}")
             if "return" in r:
@@ -82,9 +89,11 @@ def main():
         for n, size in (("root", 256 << 30), ("upper", 64 << 30)):
             with open(f"{d}/empty.{n}", "wb") as f:
                 f.truncate(size)
-        p = qemu(d, guest, f"{d}/empty.root", f"{d}/empty.upper", f"{d}/memory", "on")
+        upper = sys.argv[4] if len(sys.argv) > 4 else f"{d}/empty.upper"
+        p = qemu(d, guest, f"{d}/empty.root", upper, f"{d}/memory", "on")
         q = Qmp(f"{d}/qmp.sock")
-        time.sleep(float(os.environ.get("BOOT", "6")))
+        q.wait_event("VSERPORT_CHANGE")  # the agent opened its port: the last thing it does
+        time.sleep(0.2)
         q.cmd("stop")
         q.cmd("migrate-set-capabilities",
               capabilities=[{"capability": "x-ignore-shared", "state": True}])
