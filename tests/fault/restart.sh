@@ -17,10 +17,10 @@ t_vms_outlive_a_killed_daemon() {
 	eq "$(docker inspect -f '{{.State.Status}}' printing idle | xargs)" "running running"
 	until_true 10 eval 'eq "$(docker inspect -f "{{.State.Status}} {{.State.ExitCode}}" dying)" "exited 17"'
 	eq "$(docker logs dying)" "last words"
-	until_true 30 sh -c "$DOCKER logs printing | grep -qx 'line 2000'"
+	until_true 90 sh -c "$DOCKER logs printing | grep -qx 'line 2000'"
 	eq "$(docker logs printing | md5sum)" "$(seq -f 'line %.0f' 2000 | md5sum)"
 	eq "$(docker exec idle echo still)" still
-	eq "$(echo typed | timeout 5 "$DOCKER" attach --sig-proxy=false idle || true)" typed
+	eq "$( (echo typed; sleep 2) | timeout -k 1 4 "$DOCKER" attach --sig-proxy=false idle || true)" typed
 	docker stop -t 1 printing >/dev/null; docker rm -f printing idle dying >/dev/null
 	until_true 10 no_vms
 }
