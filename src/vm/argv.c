@@ -56,7 +56,7 @@ static const struct argv_row argv_rows[] = {
 	{KVM, "-accel", "kvm"},
 	{TCG, "-accel", "tcg,tb-size=%tb_mib%"},
 	{KVM, "-cpu", "host"},
-	{TCG, "-cpu", "max"},
+	{TCG, "-cpu", "max,erms=off"},
 	{0, "-smp", "%vcpus%"},
 	{0, "-m", "%memory_mib%M"},
 	{BOOT, "-object",
