@@ -64,8 +64,10 @@ static void restart_run(void *user)
 	rank_lock(&c->verb);
 	rank_lock(&c->lock);
 	still = c->state == CONTAINER_RESTARTING && !c->cs->stopping;
-	if (still)
+	if (still) {
 		c->restart_count++;
+		c->version++;
+	}
 	rank_unlock(&c->lock);
 	if (still) {
 		r = container_start_held(c, &err);

@@ -2,8 +2,9 @@
 /*
  * container_inspect.c - GET /containers/{id}/json
  *
- * Config and HostConfig are the container's own immutable objects; the rest is built anew from a
- * snapshot taken under the state lock.
+ * Config and HostConfig are the container's own immutable objects; the rest is built from a
+ * snapshot taken under the state lock, and kept until the container's version changes: nothing in
+ * it depends on the time. Exec ids and sizes are put into a copy.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -194,34 +195,27 @@ static int inspect_head(json_t *out, struct container *c)
 	return r;
 }
 
-static int inspect_storage(json_t *out, struct container *c, bool size)
+static int inspect_storage(json_t *out, struct container *c)
 {
 	_cleanup_free_ char *upper = str_format("%s/upper.ext4", c->dir);
-	int r = jx_set(out, "GraphDriver",
-		       json_pack("{s:s, s:{s:s, s:s}}", "Name", CORE_GRAPH_DRIVER, "Data",
-				 "RootDisk", c->rootfs, "UpperDisk", upper ? upper : ""));
 
-	if (size) {
-		uint64_t bytes = container_upper_bytes(c);
-
-		r |= jx_set_int(out, "SizeRw", (int64_t)bytes);
-		r |= jx_set_int(out, "SizeRootFs", (int64_t)(c->image_bytes + bytes));
-	}
-	return r;
+	return jx_set(out, "GraphDriver",
+		      json_pack("{s:s, s:{s:s, s:s}}", "Name", CORE_GRAPH_DRIVER, "Data",
+				"RootDisk", c->rootfs, "UpperDisk", upper ? upper : ""));
 }
 
-static int inspect_fill(json_t *out, struct container *c, const json_t *host_config, bool size)
+static int inspect_fill(json_t *out, struct container *c, const json_t *host_config,
+			uint64_t *ret_version)
 {
-	struct execs *execs = c->cs->core->execs;
 	char name[CONTAINER_NAME_MAX + 2];
-	json_t *ids = execs ? exec_ids(execs, c->id) : NULL;
 	int r = inspect_head(out, c);
 
 	rank_lock(&c->lock);
 	r |= jx_set(out, "State", inspect_state(c));
 	(void)snprintf(name, sizeof(name), "/%s", c->name);
 	r |= jx_set_int(out, "RestartCount", c->restart_count);
-	r |= inspect_storage(out, c, size);
+	r |= inspect_storage(out, c);
+	*ret_version = c->version;
 	rank_unlock(&c->lock);
 	r |= jx_set_str(out, "Image", c->image_id);
 	r |= inspect_paths(out, c, host_config);
@@ -231,7 +225,7 @@ static int inspect_fill(json_t *out, struct container *c, const json_t *host_con
 	r |= jx_set_str(out, "MountLabel", "");
 	r |= jx_set_str(out, "ProcessLabel", "");
 	r |= jx_set_str(out, "AppArmorProfile", "");
-	r |= jx_set(out, "ExecIDs", ids ? ids : json_null());
+	r |= jx_set(out, "ExecIDs", json_null());
 	r |= jx_share(out, "HostConfig", host_config);
 	r |= jx_set(out, "Mounts", container_mounts_json(host_config));
 	r |= jx_share(out, "Config", c->config);
@@ -239,12 +233,38 @@ static int inspect_fill(json_t *out, struct container *c, const json_t *host_con
 	return r;
 }
 
+/* The cached answer as of now, made if need be: a new reference, not to be changed. */
+static json_t *inspect_cached(struct container *c)
+{
+	_cleanup_json_ json_t *host_config = NULL, *out = NULL;
+	uint64_t version = 0;
+
+	rank_lock(&c->lock);
+	if (c->inspect && c->inspect_version == c->version)
+		out = json_incref(c->inspect);
+	rank_unlock(&c->lock);
+	if (out)
+		return TAKE_PTR(out);
+	host_config = container_host_config(c);
+	out = json_object();
+	if (inspect_fill(out, c, host_config, &version))
+		return NULL;
+	rank_lock(&c->lock);
+	if (host_config == c->host_config) {
+		json_decref(c->inspect);
+		c->inspect = json_incref(out);
+		c->inspect_version = version;
+	}
+	rank_unlock(&c->lock);
+	return TAKE_PTR(out);
+}
+
 /**
  * container_inspect() - Everything about a container
  * @cs:	  Manager
  * @ref:  Container
  * @size: With SizeRw and SizeRootFs
- * @ret:  New object
+ * @ret:  New reference, not to be changed
  * @err:  Filled on failure
  *
  * Return: 0 or a negative errno
@@ -252,15 +272,32 @@ static int inspect_fill(json_t *out, struct container *c, const json_t *host_con
 int container_inspect(struct containers *cs, const char *ref, bool size, json_t **ret,
 		      struct err *err)
 {
+	struct execs *execs = cs->core->execs;
 	_cleanup_container_ struct container *c = NULL;
-	_cleanup_json_ json_t *host_config = NULL, *out = json_object();
+	_cleanup_json_ json_t *out = NULL, *ids = NULL, *copy = NULL;
 	int r = containers_find(cs, ref, &c, err);
 
 	if (r < 0)
 		return r;
-	host_config = container_host_config(c);
-	if (inspect_fill(out, c, host_config, size))
+	out = inspect_cached(c);
+	ids = execs ? exec_ids(execs, c->id) : NULL;
+	if (!out)
 		return err_oom(err);
-	*ret = TAKE_PTR(out);
+	if (json_array_size(ids) == 0 && !size) {
+		*ret = TAKE_PTR(out);
+		return 0;
+	}
+	copy = json_copy(out);
+	if (json_array_size(ids) > 0)
+		r |= jx_share(copy, "ExecIDs", ids);
+	if (size) {
+		uint64_t bytes = container_upper_bytes(c);
+
+		r |= jx_set_int(copy, "SizeRw", (int64_t)bytes);
+		r |= jx_set_int(copy, "SizeRootFs", (int64_t)(c->image_bytes + bytes));
+	}
+	if (!copy || r)
+		return err_oom(err);
+	*ret = TAKE_PTR(copy);
 	return 0;
 }

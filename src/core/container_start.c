@@ -70,6 +70,7 @@ static int start_rootfs(struct container *c, struct err *err)
 	rank_lock(&c->lock);
 	free(c->rootfs);
 	c->rootfs = vmdk;
+	c->version++;
 	rank_unlock(&c->lock);
 	return 0;
 }
@@ -289,6 +290,7 @@ int container_start(struct containers *cs, const char *ref, struct err *err)
 	}
 	c->restart_count = 0;
 	c->restart_delay_ms = 0;
+	c->version++;
 	rank_unlock(&c->lock);
 	r = container_start_held(c, err);
 	if (r < 0 && r != -EALREADY) {

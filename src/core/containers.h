@@ -95,8 +95,10 @@ struct container {
 	uint64_t exits; /* runs whose exit was recorded and told */
 	unsigned int restart_delay_ms;
 	struct loop_timer *restart_timer; /* loop thread only */
-	uint64_t version;		  /* counts changes that a list entry shows */
-	json_t *list_item;		  /* owned: cached entry for container_list(), or NULL */
+	uint64_t version;		  /* counts changes that a list entry or inspect shows */
+	json_t *inspect;		  /* owned: cached answer of container_inspect(), or NULL */
+	uint64_t inspect_version;
+	json_t *list_item; /* owned: cached entry for container_list(), or NULL */
 	uint64_t list_version;
 	char list_status[64];
 };
