@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fakes.h - what the container manager calls, without VMs: fakes.c is linked in their place */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct loop;
+
+/* What the next start does. */
+enum fake_start { FAKE_RUNS, FAKE_NO_PROGRAM, FAKE_NO_VM, FAKE_DIES_AT_ONCE, FAKE_VM_DIES };
+
+struct fakes {
+	struct loop *loop;
+	enum fake_start start;
+	int signal_status;   /* enum rpc_status that Signal answers */
+	bool ignore_signals; /* the guest takes them and does nothing */
+	bool adopt;	     /* sandbox_adopt() finds the VM ... */
+	bool adopt_knows;    /* ... and its agent knows the process */
+	int adopt_exit;	     /* which exited with this; -1: runs */
+	int sandboxes, stopped_hard, stopped_softly, swept;
+	int last_signal;
+	char events[4096]; /* actions, a blank after each */
+};
+extern struct fakes fakes;
+
+void fakes_reset(struct loop *loop);
+/* The process of the container with this name ends. */
+void fakes_exit(const char *container_id, int code);
+void fakes_vm_dies(const char *container_id);
