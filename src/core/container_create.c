@@ -27,6 +27,9 @@
 
 DEFINE_CLEANUP(struct image *, image_free)
 
+_Static_assert(IMAGE_DISK_BYTES == SANDBOX_ROOT_DISK_BYTES,
+	       "the guest never looks at a disk's size again");
+
 static int create_config(struct container *c, const struct container_create *create,
 			 const struct image *image, struct err *err)
 {

@@ -30,9 +30,9 @@ enum stdio_state {
 
 /* Output that at least one client has yet to send. */
 struct stdio_chunk {
-	struct stdio_chunk *next, *prev;   /* in io->chunks, by offset */
+	struct stdio_chunk *next, *prev;  /* in io->chunks, by offset */
 	struct ProtobufCMessage *message; /* owned: holds data; or NULL */
-	char *own;			   /* owned: holds data of gathered chunks; or NULL */
+	char *own;			  /* owned: holds data of gathered chunks; or NULL */
 	const char *data;
 	size_t len;
 	uint64_t offset;

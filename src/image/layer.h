@@ -48,8 +48,6 @@ int layer_import(const char *store_root, const struct byte_source *source,
 bool layer_present(const char *store_root, const char *diff_id);
 int layer_info(const char *store_root, const char *diff_id, struct layer_info *ret_info);
 int layer_remove(const char *store_root, const char *diff_id);
-/* At start, before any import: removes what a crash left half-made in layers/ and rootfs/. */
-void layer_store_sweep(const char *store_root);
 
 /* chain id of diff_ids[0..n) (OCI image-spec, config.md: ChainID) */
 void rootfs_chain_id(const char *const *diff_ids, size_t n, char out[static DIGEST_BUF]);

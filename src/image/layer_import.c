@@ -11,7 +11,7 @@
  *
  * The layer grows in layers/.tmp-<random> and is renamed to layers/<diff id> when its bytes are on
  * disk and its digest is right; on any failure the folder is removed. What a crash leaves behind is
- * removed by layer_store_sweep() at the next start.
+ * removed by image_sweep() at the next start.
  *
  * Hostile: every byte of the source.
  */

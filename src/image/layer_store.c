@@ -2,7 +2,6 @@
 /* layer_store.c - the folders layers/ and rootfs/ of the store, and how they come and go */
 #include "image/layer_store.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,8 +16,6 @@
 #include "image/tree_file.h"
 
 #define STORE_TMP_PREFIX ".tmp-"
-
-static const char *const store_kinds[] = {"layers", "rootfs"};
 
 /**
  * store_tmp_make() - A new empty folder beside the complete ones
@@ -182,34 +179,4 @@ int layer_remove(const char *store_root, const char *diff_id)
 int rootfs_remove(const char *store_root, const char *chain_id)
 {
 	return store_remove(store_root, "rootfs", chain_id);
-}
-
-static void store_sweep_kind(const char *store_root, const char *kind)
-{
-	_cleanup_free_ char *parent = str_format("%s/%s", store_root, kind);
-	_cleanup_closedir_ DIR *dir = parent ? opendir(parent) : NULL;
-	struct dirent *de;
-
-	while (dir && (de = readdir(dir))) {
-		_cleanup_free_ char *path = NULL;
-
-		if (!str_starts(de->d_name, STORE_TMP_PREFIX))
-			continue;
-		path = str_format("%s/%s", parent, de->d_name);
-		if (path)
-			(void)fs_remove_tree(
-				path); /* costs space only; the next start tries again */
-	}
-}
-
-/**
- * layer_store_sweep() - Remove what a crash left behind
- * @store_root: The image store's folder
- *
- * Only at start, before any import: half-made folders of running imports look the same.
- */
-void layer_store_sweep(const char *store_root)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(store_kinds); i++)
-		store_sweep_kind(store_root, store_kinds[i]);
 }

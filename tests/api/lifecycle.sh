@@ -91,9 +91,9 @@ t_prefixes_find_and_ambiguity_is_an_error() {
 }
 t_events_tell_the_story() {
 	local since; since=$(date +%s)
-	docker run --name ev --network none -l k=v busybox sh -c 'exit 4' || true
-	docker rm ev >/dev/null
-	docker events --since "$since" --until "$(($(date +%s) + 1))" --filter container=ev --format '{{.Action}} {{.Actor.Attributes.exitCode}}' >"$ROOT/ev"
+	docker run --name storyteller --network none -l k=v busybox sh -c 'exit 4' || true
+	docker rm storyteller >/dev/null
+	docker events --since "$since" --until "$(($(date +%s) + 1))" --filter container=storyteller --format '{{.Action}} {{.Actor.Attributes.exitCode}}' >"$ROOT/ev"
 	eq "$(cut -d' ' -f1 "$ROOT/ev" | xargs)" "create attach start die destroy"
 	has "$(cat "$ROOT/ev")" "die 4"
 }

@@ -2,8 +2,9 @@
 /*
  * bad-agent.c - an /init that loads the guest's modules and then misbehaves on the agent's port
  *
- * The kernel command line says how: nothing is written ("mute", compiled with -DBAD_AGENT_MUTE) or an endless stream
- * of noise ("garbage", the default). Put over the real initrd by tests/fault/agent.sh.
+ * The kernel command line says how: nothing is written ("mute", compiled with -DBAD_AGENT_MUTE) or
+ * an endless stream of noise ("garbage", the default). Put over the real initrd by
+ * tests/fault/agent.sh.
  */
 #include <dirent.h>
 #include <fcntl.h>

@@ -291,25 +291,6 @@ TEST(removed_layers_are_gone)
 	ASSERT_ERROR(layer_remove(s.path, "../x"), EINVAL);
 }
 
-TEST(sweep_removes_only_what_is_half_made)
-{
-	STORE(s);
-	_cleanup_buf_ struct buf b = {};
-	_cleanup_free_ char *half = str_format("%s/layers/.tmp-0123", s.path);
-	_cleanup_free_ char *file = str_format("%s/layers/.tmp-0123/data", s.path);
-	struct layer_info info;
-	struct err err = {};
-
-	TAR_FILE_ENTRY(&b, "a", "x");
-	ASSERT_OK(import_tar(s.path, &b, &info, &err));
-	ASSERT_OK(fs_mkdir_p(half, 0700));
-	ASSERT_OK(fs_write_file(file, "x", 1, 0600));
-	layer_store_sweep(s.path);
-	ASSERT_EQ(count_files(s.path, "layers"), 1);
-	ASSERT(layer_present(s.path, info.diff_id));
-	layer_store_sweep("/nonexistent");
-}
-
 TEST(chain_ids)
 {
 	/* of the digests of "a" and "b", computed with sha256sum */
