@@ -140,7 +140,7 @@ void container_waker_stop(struct container_waker *waker)
 int container_wait_end(struct container_wait *wait, struct cancel *cancel, int *ret_code,
 		       char **ret_error, struct err *err)
 {
-	_cleanup_(container_wait_freep) struct container_wait *owned = wait;
+	_cleanup_(container_wait_freep) struct container_wait *owned UNUSED = wait;
 	struct container *c = wait->c;
 	struct container_waker waker;
 	int r = 0;
