@@ -7,6 +7,8 @@
 #include "agent/poll.h"
 #include "rpc/server.h"
 
+#define AGENT_MACHINE_ID_LEN 16
+
 struct container;
 struct process;
 struct seed;
@@ -21,6 +23,7 @@ struct agent {
 	struct poll_watch children; /* signalfd for SIGCHLD */
 	int pid_ns_fd;		    /* our own pid namespace */
 	unsigned int next_cgroup;
+	unsigned char machine_id[AGENT_MACHINE_ID_LEN];
 	bool powering_off;
 };
 

@@ -25,12 +25,9 @@
 #include "agent/process.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/fs.h"
 #include "base/log.h"
 
 #define SANDBOX_ENTROPY_MAX 512
-#define SANDBOX_MACHINE_ID "/run/machine-id"
-#define SANDBOX_MACHINE_ID_LEN 16
 #define SANDBOX_FAREWELL_NS (20 * NSEC_PER_MSEC)
 
 static int sandbox_add_entropy(const ProtobufCBinaryData *entropy)
@@ -61,16 +58,12 @@ static int sandbox_set_clock(int64_t realtime_ns)
 	return clock_settime(CLOCK_REALTIME, &ts) < 0 ? -errno : 0;
 }
 
-static int sandbox_set_machine_id(const ProtobufCBinaryData *id)
+static int sandbox_set_machine_id(struct agent *agent, const ProtobufCBinaryData *id)
 {
-	char text[2 * SANDBOX_MACHINE_ID_LEN + 2];
-
-	if (id->len != SANDBOX_MACHINE_ID_LEN)
+	if (id->len != AGENT_MACHINE_ID_LEN)
 		return -EINVAL;
-	for (size_t i = 0; i < id->len; i++)
-		(void)snprintf(text + 2 * i, 3, "%02x", id->data[i]); /* fits */
-	text[2 * SANDBOX_MACHINE_ID_LEN] = '\n';
-	return fs_write_file(SANDBOX_MACHINE_ID, text, 2 * SANDBOX_MACHINE_ID_LEN + 1, 0444);
+	memcpy(agent->machine_id, id->data, id->len);
+	return 0;
 }
 
 static int sandbox_identify(struct agent *agent, const Arca__V1__HelloRequest *request)
@@ -82,7 +75,7 @@ static int sandbox_identify(struct agent *agent, const Arca__V1__HelloRequest *r
 	if (r == 0 && request->realtime_ns > 0)
 		r = sandbox_set_clock(request->realtime_ns);
 	if (r == 0 && request->machine_id.len)
-		r = sandbox_set_machine_id(&request->machine_id);
+		r = sandbox_set_machine_id(agent, &request->machine_id);
 	if (r == 0 && request->token.len == RPC_TOKEN_LEN)
 		rpc_server_set_token(agent->server, request->token.data);
 	return r;
