@@ -128,6 +128,7 @@ static int tar_sparse_decimal(const char **at, char stop, uint64_t *ret_value)
 int tar_sparse_map_text(struct tar *tar, const char *text)
 {
 	tar->extra.sparse.n = 0;
+	tar->extra.sparse.offset_is_next = false; /* its piece is gone */
 	while (*text) {
 		uint64_t offset, len;
 		int r;
