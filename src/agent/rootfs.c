@@ -153,11 +153,39 @@ static int rootfs_mount_upper(const struct rootfs *rootfs, const char *serial, s
 	return r < 0 ? r : upper_mount(serial, device, target, err);
 }
 
+/*
+ * What / looks like is decided by the upper directory alone. Before its first use that one gets the
+ * image's owner, mode and time; later they are the container's own. The overlay's first mount
+ * leaves "work" in the work directory, so its absence tells the first use.
+ */
+static int rootfs_copy_root(const struct rootfs *rootfs, const char *upper, const char *work)
+{
+	_cleanup_free_ char *used = str_format("%s/work", work);
+	_cleanup_free_ char *lower = str_format("%s/lower", rootfs->dir);
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}};
+	struct stat want, have;
+
+	if (!used || !lower)
+		return -ENOMEM;
+	if (fs_exists(used))
+		return 0;
+	if (stat(lower, &want) < 0 || stat(upper, &have) < 0)
+		return -errno;
+	times[1] = want.st_mtim;
+	if ((want.st_uid != have.st_uid || want.st_gid != have.st_gid) &&
+	    chown(upper, want.st_uid, want.st_gid) < 0)
+		return -errno;
+	if (want.st_mode != have.st_mode && chmod(upper, want.st_mode & 07777) < 0)
+		return -errno;
+	return utimensat(AT_FDCWD, upper, times, 0) < 0 ? -errno : 0;
+}
+
 static int rootfs_make_upper(const struct rootfs *rootfs, char **ret_upper, char **ret_work,
 			     struct err *err)
 {
 	_cleanup_free_ char *upper = str_format("%s/upper/fs", rootfs->dir);
 	_cleanup_free_ char *work = str_format("%s/upper/work", rootfs->dir);
+	int r;
 
 	if (!upper || !work)
 		return err_oom(err);
@@ -165,6 +193,9 @@ static int rootfs_make_upper(const struct rootfs *rootfs, char **ret_upper, char
 	if ((mkdir(upper, 0755) < 0 && errno != EEXIST) ||
 	    (mkdir(work, 0700) < 0 && errno != EEXIST))
 		return err_sys(err, -errno, "cannot make the upper directories");
+	r = rootfs_copy_root(rootfs, upper, work);
+	if (r < 0)
+		return err_sys(err, r, "cannot set up the upper directory");
 	*ret_upper = TAKE_PTR(upper);
 	*ret_work = TAKE_PTR(work);
 	return 0;

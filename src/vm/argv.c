@@ -88,14 +88,11 @@ static const struct argv_row argv_rows[] = {
 	{BOOT | JSON, "-blockdev",
 	 "{\"driver\":\"raw\",\"node-name\":\"root\",\"read-only\":true,\"file\":"
 	 "{\"driver\":\"null-co\",\"size\":%root_bytes%,\"read-zeroes\":true}}"},
-	{BOOT | JSON, "-blockdev",
-	 "{\"driver\":\"raw\",\"node-name\":\"upper\",\"file\":"
-	 "{\"driver\":\"null-co\",\"size\":%upper_bytes%,\"read-zeroes\":true}}"},
 	{CLONE | JSON, "-blockdev",
 	 "{\"driver\":\"raw\",\"node-name\":\"root\",\"read-only\":true,\"file\":"
 	 "{\"driver\":\"vmdk\",\"read-only\":true,\"file\":"
 	 "{\"driver\":\"file\",\"read-only\":true,\"filename\":\"%root%\"}}}"},
-	{CLONE | JSON, "-blockdev",
+	{JSON, "-blockdev",
 	 "{\"driver\":\"raw\",\"node-name\":\"upper\",\"discard\":\"unmap\",\"file\":"
 	 "{\"driver\":\"file\",\"discard\":\"unmap\",\"filename\":\"%upper%\"}}"},
 	{0, "-device",
@@ -213,7 +210,8 @@ static int argv_check(const struct vm_argv_spec *spec)
 		spec->name,
 		spec->memory_path,
 		spec->clone ? spec->root_disk : spec->kernel_path,
-		spec->clone ? spec->upper_disk : spec->initrd_path,
+		spec->clone ? spec->root_disk : spec->initrd_path,
+		spec->upper_disk,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
@@ -237,7 +235,6 @@ static int argv_fill(const struct vm_argv_spec *spec, struct vm_argv *argv)
 		{"root", spec->root_disk ?: "", 0},
 		{"upper", spec->upper_disk ?: "", 0},
 		{"root_bytes", NULL, SANDBOX_ROOT_DISK_BYTES},
-		{"upper_bytes", NULL, SANDBOX_UPPER_DISK_BYTES},
 		{"qmp_fd", NULL, (unsigned int)spec->qmp_fd},
 		{"agent_fd", NULL, (unsigned int)spec->agent_fd},
 	};

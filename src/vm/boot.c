@@ -57,6 +57,7 @@ static int boot_spawn(struct vmm *vmm, struct vm_shape shape, bool kvm, const ch
 {
 	_cleanup_free_ char *memory = str_format("%s/memory", dir);
 	_cleanup_free_ char *log = str_format("%s/qemu.log", dir);
+	_cleanup_free_ char *upper = str_format("%s/upper.ext4", dir);
 	_cleanup_close_ int qmp_fd = -EBADF, agent_fd = -EBADF;
 	_cleanup_(vm_argv_done) struct vm_argv argv = {};
 	struct vm_argv_spec spec = {
@@ -68,13 +69,17 @@ static int boot_spawn(struct vmm *vmm, struct vm_shape shape, bool kvm, const ch
 		.memory_path = memory,
 		.kernel_path = vmm->kernel_path,
 		.initrd_path = vmm->initrd_path,
+		.upper_disk = upper,
 		.qmp_fd = 3,
 		.agent_fd = 4,
 	};
 	int r;
 
-	if (!memory || !log)
+	if (!memory || !log || !upper)
 		return err_oom(err);
+	r = upper_disk_create(vmm, upper, err);
+	if (r < 0)
+		return r;
 	r = sock_listen(dir, "qmp.sock", &qmp_fd);
 	if (r == 0)
 		r = sock_listen(dir, "agent.sock", &agent_fd);

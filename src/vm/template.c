@@ -135,6 +135,15 @@ static int template_write_info(const struct vmm *vmm, const char *dir,
 	return fs_write_file(path, text, strlen(text), 0600);
 }
 
+/* The disk it booted with: only read, and every clone brings its own. */
+static void template_drop_upper(const char *dir)
+{
+	_cleanup_free_ char *path = str_format("%s/upper.ext4", dir);
+
+	if (path)
+		(void)unlink(path); /* a few hundred KiB */
+}
+
 /* Boot under one accelerator and put the result in place. */
 static int template_boot(struct vmm *vmm, struct template *t, bool kvm, unsigned int timeout_ms,
 			 struct err *err)
@@ -158,6 +167,7 @@ static int template_boot(struct vmm *vmm, struct template *t, bool kvm, unsigned
 	if (r < 0)
 		return err_sys(err, r, "cannot make %s", tmp);
 	r = boot_and_save(vmm, t->shape, kvm, timeout_ms, tmp, &result, err);
+	template_drop_upper(tmp);
 	if (r == 0) {
 		r = template_write_info(vmm, tmp, &result);
 		if (r == 0 && rename(tmp, t->dir) < 0)

@@ -10,6 +10,11 @@
  * initialise later. The journal is small because in the long run every block of it is written
  * and so takes space on the host. No checksums of metadata: under emulation they cost more than
  * the host's disk leaves to find.
+ *
+ * A template boots with a copy of the master behind its upper disk. The agent mounts that read
+ * only, and a clone whose disk is still equal to the master goes on with that mount (upper.c of the
+ * agent). So a master that is made anew should come with new templates; if not, clones mount as
+ * usual and are slower.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,7 +32,7 @@
 #include "base/str.h"
 #include "vm/vmm.h"
 
-static int upper_run_mkfs(const char *path, struct err *err)
+static int upper_run_mkfs(const char *path, const char *contents, struct err *err)
 {
 	const char *const argv[] = {"mkfs.ext4",
 				    "-q",
@@ -42,6 +47,8 @@ static int upper_run_mkfs(const char *path, struct err *err)
 				    "^resize_inode,^metadata_csum,uninit_bg,sparse_super2",
 				    "-J",
 				    "size=16",
+				    "-d",
+				    contents,
 				    path,
 				    NULL};
 	struct spawn_spec spec = {
@@ -62,18 +69,36 @@ static int upper_run_mkfs(const char *path, struct err *err)
 	return 0;
 }
 
+/* The folders an overlay needs: the guest would make them while somebody waits. */
+static int upper_make_contents(const char *dir)
+{
+	_cleanup_free_ char *upper = str_format("%s/fs", dir);
+	_cleanup_free_ char *work = str_format("%s/work", dir);
+	int r;
+
+	if (!upper || !work)
+		return -ENOMEM;
+	r = fs_mkdir_p(upper, 0755);
+	return r < 0 ? r : fs_mkdir_p(work, 0700);
+}
+
 static int upper_make_master(const char *path, struct err *err)
 {
 	_cleanup_free_ char *tmp = str_format("%s.tmp", path);
+	_cleanup_free_ char *contents = str_format("%s.d", path);
 	_cleanup_close_ int fd = -EBADF;
 	int r;
 
-	if (!tmp)
+	if (!tmp || !contents)
 		return err_oom(err);
+	r = upper_make_contents(contents);
+	if (r < 0)
+		return err_sys(err, r, "cannot make %s", contents);
 	fd = open(tmp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0 || ftruncate(fd, SANDBOX_UPPER_DISK_BYTES) < 0)
 		return err_sys(err, -errno, "cannot make %s", tmp);
-	r = upper_run_mkfs(tmp, err);
+	r = upper_run_mkfs(tmp, contents, err);
+	(void)fs_remove_tree(contents); /* two empty folders; made anew next time */
 	if (r == 0 && (fsync(fd) < 0 || rename(tmp, path) < 0))
 		r = err_sys(err, -errno, "cannot keep %s", path);
 	if (r < 0)

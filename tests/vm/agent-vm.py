@@ -20,12 +20,12 @@ def qemu(d, guest, root, upper, memory, share, extra=()):
             os.unlink(f"{d}/{n}")
     argv = [
         "qemu-system-x86_64", "-M", "q35,accel=tcg,sata=off,smbus=off,usb=off,memory-backend=m0",
-        "-cpu", os.environ.get("CPU", "max"), "-m", str(MEM), "-smp", "1", "-nodefaults", "-no-user-config",
+        "-cpu", os.environ.get("CPU", "max,erms=off"), "-m", str(MEM), "-smp", "1", "-nodefaults", "-no-user-config",
         "-display", "none", "-no-reboot",
         "-object", f"memory-backend-file,id=m0,size={MEM}M,mem-path={memory},share={share}",
         "-device", "virtio-serial-pci,addr=0x1.0",
         "-kernel", f"{guest}/vmlinux", "-initrd", f"{guest}/initrd.img",
-        "-append", "console=ttyS0 quiet reboot=t panic=-1 " + os.environ.get("APPEND", ""),
+        "-append", "console=ttyS0 quiet reboot=t panic=-1 " + os.environ.get("APPEND", "init_on_alloc=0"),
         "-blockdev", json.dumps({"driver": "raw", "node-name": "n0", "read-only": True,
                                  "file": {"driver": "file", "filename": root, "read-only": True}}),
         "-blockdev", json.dumps({"driver": "raw", "node-name": "n1",

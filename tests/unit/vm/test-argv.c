@@ -27,7 +27,7 @@ static struct vm_argv_spec boot_spec(void)
 	struct vm_argv_spec spec = clone_spec();
 
 	spec.clone = false;
-	spec.root_disk = spec.upper_disk = NULL;
+	spec.root_disk = NULL;
 	spec.kernel_path = "/g/vmlinux";
 	spec.initrd_path = "/g/initrd.img";
 	return spec;
@@ -100,7 +100,7 @@ TEST(a_template_shares_its_memory_and_boots)
 	ASSERT_STREQ(find(&argv, "-kernel", 0), "/g/vmlinux");
 	ASSERT_STREQ(find(&argv, "-initrd", 0), "/g/initrd.img");
 	ASSERT(has(&argv, "-blockdev", "\"size\":274877906944"));
-	ASSERT(has(&argv, "-blockdev", "\"size\":68719476736"));
+	ASSERT(has(&argv, "-blockdev", "\"filename\":\"/u/upper.ext4\""));
 }
 
 TEST(every_machine_is_confined_and_bare)
@@ -120,7 +120,7 @@ TEST(accelerators)
 	struct vm_argv_spec spec = clone_spec();
 
 	ASSERT_OK(vm_argv_build(&spec, &tcg));
-	ASSERT_STREQ(find(&tcg, "-cpu", 0), "max");
+	ASSERT_STREQ(find(&tcg, "-cpu", 0), "max,erms=off");
 	ASSERT(str_starts(find(&tcg, "-accel", 0), "tcg,tb-size="));
 	ASSERT(!find(&tcg, "-accel", 1));
 	spec.kvm = true;
