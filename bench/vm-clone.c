@@ -38,6 +38,7 @@ struct bench {
 	char dir[64], root[128];
 	uint64_t us[STEPS][BENCH_MAX];
 	long pss_kib;
+	uint64_t idle_us; /* CPU time an idle clone takes in a second */
 };
 
 static int die(const char *what)
@@ -137,6 +138,9 @@ static void one(struct bench *b, int i, bool memory)
 	if (memory) {
 		sleep(1);
 		b->pss_kib = pss_kib(sandbox_pid(sb));
+		t0 = cpu_us(sandbox_pid(sb));
+		sleep(4);
+		b->idle_us = (cpu_us(sandbox_pid(sb)) - t0) / 4;
 	}
 	t0 = clock_us();
 	sandbox_stop(sb, 10000);
@@ -164,7 +168,8 @@ int main(int argc, char **argv)
 	set_up(&b, argv[1]);
 	for (int i = 0; i < n; i++)
 		one(&b, i, i == n - 1);
-	printf("{\"n\": %d, \"accel\": \"%s\", \"pss_kib\": %ld", n, vmm_accel(b.vmm), b.pss_kib);
+	printf("{\"n\": %d, \"accel\": \"%s\", \"pss_kib\": %ld, \"idle_us_per_s\": %llu", n, vmm_accel(b.vmm), b.pss_kib,
+	       (unsigned long long)b.idle_us);
 	for (int s = 0; s < STEPS; s++) {
 		qsort(b.us[s], (size_t)n, sizeof(b.us[s][0]), compare);
 		printf(", \"%s\": {\"unit\": \"us\", \"p50\": %llu, \"min\": %llu}", step_names[s],

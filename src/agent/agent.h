@@ -22,6 +22,7 @@ struct agent {
 	struct poll_watch port;
 	struct poll_watch children; /* signalfd for SIGCHLD */
 	int pid_ns_fd;		    /* our own pid namespace */
+	int random_fd;		    /* /dev/urandom */
 	unsigned int next_cgroup;
 	unsigned char machine_id[AGENT_MACHINE_ID_LEN];
 	bool powering_off;

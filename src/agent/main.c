@@ -13,6 +13,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -28,6 +29,9 @@
 #include "agent/sandbox.h"
 #include "agent/seed.h"
 #include "base/log.h"
+
+#define MAIN_HEAP_KEPT_MAX (16 << 20)
+#define MAIN_HEAP_AHEAD (1 << 20)
 
 static void main_children(struct poll_watch *watch, uint32_t events UNUSED)
 {
@@ -66,6 +70,9 @@ static int main_prepare(struct agent *agent)
 	agent->pid_ns_fd = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
 	if (agent->pid_ns_fd < 0)
 		return -errno;
+	r = sandbox_prepare(agent);
+	if (r < 0)
+		return r;
 	r = seed_new(agent, seed_flags(NULL), &agent->seed);
 	if (r < 0)
 		return r;
@@ -91,6 +98,17 @@ static int main_loop(struct agent *agent)
 	}
 }
 
+/*
+ * Heap that is given back is soon asked for again, and a clone runs the kernel's side of it (maps,
+ * RCU, page by page) for the first time, which is what time goes into where code is emulated.
+ */
+static void main_keep_heap(void)
+{
+	(void)mallopt(M_TRIM_THRESHOLD, MAIN_HEAP_KEPT_MAX); /* advice */
+	(void)mallopt(M_TOP_PAD, MAIN_HEAP_AHEAD);
+	(void)mallopt(M_MMAP_THRESHOLD, MAIN_HEAP_AHEAD);
+}
+
 int main(void)
 {
 	static struct agent agent;
@@ -100,6 +118,7 @@ int main(void)
 		log_error("the agent is the init of a VM");
 		return 1;
 	}
+	main_keep_heap();
 	r = boot_system();
 	if (r == 0)
 		r = main_prepare(&agent);

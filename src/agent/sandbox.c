@@ -30,16 +30,28 @@
 #define SANDBOX_ENTROPY_MAX 512
 #define SANDBOX_FAREWELL_NS (20 * NSEC_PER_MSEC)
 
-static int sandbox_add_entropy(const ProtobufCBinaryData *entropy)
+/**
+ * sandbox_prepare() - Open what Hello writes to
+ * @agent: The agent, at boot
+ *
+ * A clone runs all code for the first time, which is slow where it is emulated: what can be opened
+ * in the template is.
+ *
+ * Return: 0, or negative errno
+ */
+int sandbox_prepare(struct agent *agent)
+{
+	agent->random_fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
+	return agent->random_fd < 0 ? -errno : 0;
+}
+
+static int sandbox_add_entropy(int fd, const ProtobufCBinaryData *entropy)
 {
 	struct {
 		struct rand_pool_info info;
 		unsigned char bytes[SANDBOX_ENTROPY_MAX];
 	} pool;
-	_cleanup_close_ int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
 
-	if (fd < 0)
-		return -errno;
 	if (entropy->len > sizeof(pool.bytes))
 		return -EINVAL;
 	pool.info.entropy_count = (int)entropy->len * 8;
@@ -71,7 +83,7 @@ static int sandbox_identify(struct agent *agent, const Arca__V1__HelloRequest *r
 	int r = 0;
 
 	if (request->entropy.len)
-		r = sandbox_add_entropy(&request->entropy);
+		r = sandbox_add_entropy(agent->random_fd, &request->entropy);
 	if (r == 0 && request->realtime_ns > 0)
 		r = sandbox_set_clock(request->realtime_ns);
 	if (r == 0 && request->machine_id.len)
