@@ -235,6 +235,8 @@ int container_start_held(struct container *c, struct err *err)
 
 	r = start_check_state(c, err);
 	if (r == 0)
+		r = container_networks_find(host_config, c->networking, err);
+	if (r == 0)
 		r = start_rootfs(c, err);
 	if (r == 0)
 		r = start_request(c, host_config, &request, err);

@@ -527,22 +527,21 @@ int container_host_config_validate(const struct core *core UNUSED, const json_t 
 
 static int validate_network(const char *name, struct err *err)
 {
-	if (str_eq(name, "bridge") || str_eq(name, "none") || str_eq(name, "default"))
-		return 0;
-	if (str_eq(name, "host") || str_starts(name, "container:"))
-		return not_yet(err, str_eq(name, "host") ? "network mode host is"
-							 : "network mode container is");
-	err_user(err, ERR_NOT_FOUND, "network %s not found", name);
-	return -ENOENT;
+	if (str_eq(name, "host"))
+		return not_yet(err, "network mode host is");
+	return str_starts(name, "container:") ? not_yet(err, "network mode container is") : 0;
 }
 
 /**
- * container_networking_validate() - Check that the networks asked for exist
+ * container_networking_validate() - Check the networks asked for
  * @host_config: Complete host config
  * @networking:	 NetworkingConfig of the create body, or NULL
  * @err:	 Filled on failure
  *
- * Return: 0, -ENOENT, -EINVAL, or -EOPNOTSUPP
+ * Whether they exist is asked at the start, as dockerd does: networks may come later, and a client
+ * takes a 404 of create for a missing image.
+ *
+ * Return: 0, -EINVAL, or -EOPNOTSUPP
  */
 int container_networking_validate(const json_t *host_config, const json_t *networking,
 				  struct err *err)
@@ -565,4 +564,32 @@ int container_networking_validate(const json_t *host_config, const json_t *netwo
 				       name);
 	}
 	return 0;
+}
+
+static int network_find(const char *name, struct err *err)
+{
+	if (str_eq(name, "bridge") || str_eq(name, "none") || str_eq(name, "default"))
+		return 0;
+	return err_user(err, ERR_NOT_FOUND, "network %s not found", name);
+}
+
+/**
+ * container_networks_find() - Whether the networks of a container that is to be started exist
+ * @host_config: Complete host config
+ * @networking:	 NetworkingConfig as validated
+ * @err:	 Filled on failure
+ *
+ * Return: 0 or a negative errno
+ */
+int container_networks_find(const json_t *host_config, const json_t *networking, struct err *err)
+{
+	json_t *endpoint;
+	const char *name;
+	int r = network_find(jx_str(host_config, "NetworkMode"), err);
+
+	json_object_foreach (json_object_get(networking, "EndpointsConfig"), name, endpoint) {
+		if (r == 0)
+			r = network_find(name, err);
+	}
+	return r;
 }
