@@ -475,6 +475,19 @@ pid_t sandbox_pid(const struct sandbox *sb)
 	return sb->record.pid;
 }
 
+/* Once, as soon as QEMU is gone: the next VM of this id may come before this object is freed. */
+static void sandbox_remove_dir(struct sandbox *sb)
+{
+	bool removed;
+
+	pthread_mutex_lock(&sb->lock);
+	removed = sb->dir_removed;
+	sb->dir_removed = true;
+	pthread_mutex_unlock(&sb->lock);
+	if (!removed)
+		(void)fs_remove_tree(sb->dir); /* vmm_sweep() removes it otherwise */
+}
+
 /**
  * sandbox_stop() - End the VM: unmounted if the agent manages in time, and in any case
  * @sb:		Sandbox
@@ -496,7 +509,9 @@ void sandbox_stop(struct sandbox *sb, unsigned int timeout_ms)
 		(void)rpc_call(sb->rpc, "/arca.v1.Sandbox/Shutdown", &request.base,
 			       &arca__v1__empty__descriptor, timeout_ms, NULL, NULL);
 	qemu_kill(sb->qemu);
-	if (!qemu_wait(sb->qemu, SANDBOX_KILL_TIMEOUT_MS))
+	if (qemu_wait(sb->qemu, SANDBOX_KILL_TIMEOUT_MS))
+		sandbox_remove_dir(sb);
+	else
 		log_error("QEMU %d of %.12s does not die", (int)sb->record.pid, sb->id);
 }
 
@@ -523,7 +538,7 @@ void sandbox_free(struct sandbox *sb)
 	qmp_free(sb->qmp);
 	qemu_free(sb->qemu);
 	if (gone)
-		(void)fs_remove_tree(sb->dir); /* vmm_sweep() removes it otherwise */
+		sandbox_remove_dir(sb);
 	pthread_cond_destroy(&sb->cond);
 	pthread_mutex_destroy(&sb->lock);
 	free(sb->id);

@@ -39,6 +39,7 @@ struct sandbox {
 	bool running;  /* QEMU said RESUME */
 	bool broken;   /* QMP ended */
 	bool stopping; /* its end is no news */
+	bool dir_removed;
 };
 
 #define SANDBOX_VM_JSON "vm.json"
