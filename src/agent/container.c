@@ -17,6 +17,7 @@
 #include <utlist.h>
 
 #include "agent/agent.h"
+#include "agent/devices.h"
 #include "agent/process.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -94,6 +95,12 @@ int container_new(struct agent *agent, const Arca__V1__ContainerSpec *spec,
 	r = container_take_seed(agent, seed_flags(spec), &c->seed);
 	if (r < 0)
 		return err_sys(err, r, "cannot make namespaces");
+	/* What every container may is in force already. */
+	if (spec->n_devices || spec->privileged) {
+		r = devices_limit(&c->seed->cgroup, spec);
+		if (r < 0)
+			return err_sys(err, r, "cannot limit the devices");
+	}
 	r = cgroup_apply(&c->seed->cgroup, spec->resources, err);
 	if (r < 0)
 		return r;

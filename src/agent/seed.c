@@ -36,6 +36,7 @@
 
 #include "agent/agent.h"
 #include "agent/child.h"
+#include "agent/devices.h"
 #include "agent/mounts.h"
 #include "agent/report.h"
 #include "agent/stage.h"
@@ -255,6 +256,8 @@ int seed_new(struct agent *agent, unsigned long ns_flags, struct seed **ret_seed
 		seed->ns_fds[i] = -EBADF;
 	seed->ns_flags = ns_flags;
 	r = cgroup_init(&seed->cgroup, agent->next_cgroup++);
+	if (r == 0)
+		r = devices_limit(&seed->cgroup, NULL);
 	if (r < 0)
 		return r;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
