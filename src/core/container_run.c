@@ -192,6 +192,7 @@ static void container_run_exited(void *user, const struct stdio_exit *exit)
 	struct container_run *run = user;
 	struct container *c = run->c;
 	bool started;
+	int r;
 
 	rank_lock(&c->lock);
 	started = run->started && run->phase != RUN_ENDED;
@@ -208,10 +209,12 @@ static void container_run_exited(void *user, const struct stdio_exit *exit)
 	if (!started)
 		return;
 	container_run_ref(run);
-	if (workers_push(c->cs->workers, container_run_finish, run) < 0) {
+	r = workers_push(c->cs->workers, container_run_finish, run);
+	if (r == 0)
+		return;
+	if (r != -ESHUTDOWN) /* the agent keeps it for the next daemon */
 		log_error("container %.12s: no memory to record its exit", c->id);
-		atomic_fetch_sub(&run->refs, 1); /* not the last: the container has one */
-	}
+	atomic_fetch_sub(&run->refs, 1); /* not the last: the container has one */
 }
 
 const struct stdio_ops container_run_ops = {

@@ -344,13 +344,15 @@ void containers_free(struct containers *cs)
 		return;
 	cs->stopping = true;
 	container_cancel_restart_timers(cs);
-	workers_free(cs->workers);
+	if (cs->workers)
+		workers_stop(cs->workers);
 	HASH_ITER (by_id, cs->by_id, c, tmp) {
 		container_ref(c);
 		container_run_drop(c);
 		containers_forget(cs, c);
 		container_unref(c);
 	}
+	workers_free(cs->workers); /* only now does no stream call back any more */
 	rank_lock_done(&cs->lock);
 	free(cs);
 }

@@ -7,7 +7,8 @@
  * The loop thread hands over what blocks (a container's exit, a restart). Jobs begin in order, each
  * runs to its end on one thread. One thread lives as long as the pool, so that a job is done even
  * where no further thread can be had; up to WORKERS_MAX - 1 more come when all are busy and leave
- * after WORKERS_IDLE_S without work. workers_free() runs what is queued, then waits for all.
+ * after WORKERS_IDLE_S without work. workers_stop() runs what is queued and waits for all; what is
+ * pushed later is refused.
  */
 #include "core/workers.h"
 
@@ -133,21 +134,30 @@ int workers_new(struct workers **ret_workers)
 }
 
 /**
- * workers_free() - Finish what is queued and end the threads
- * @w: Pool or NULL
+ * workers_stop() - Finish what is queued, end the threads, take no more
+ * @w: Pool
  *
  * Not on one of its own threads.
+ */
+void workers_stop(struct workers *w)
+{
+	RANK_LOCK_SCOPE(lock, &w->lock);
+
+	w->stopping = true;
+	pthread_cond_broadcast(&w->wake);
+	while (w->threads)
+		pthread_cond_wait(&w->gone, &w->lock.mutex);
+}
+
+/**
+ * workers_free() - workers_stop(), and free
+ * @w: Pool that nobody pushes to any more, or NULL
  */
 void workers_free(struct workers *w)
 {
 	if (!w)
 		return;
-	rank_lock(&w->lock);
-	w->stopping = true;
-	pthread_cond_broadcast(&w->wake);
-	while (w->threads)
-		pthread_cond_wait(&w->gone, &w->lock.mutex);
-	rank_unlock(&w->lock);
+	workers_stop(w);
 	pthread_cond_destroy(&w->wake);
 	pthread_cond_destroy(&w->gone);
 	rank_lock_done(&w->lock);
@@ -160,7 +170,7 @@ void workers_free(struct workers *w)
  * @fn:	  Job
  * @user: Its argument
  *
- * Any thread. Return: 0 or -ENOMEM
+ * Any thread. Return: 0, -ENOMEM, or -ESHUTDOWN after workers_stop()
  */
 int workers_push(struct workers *w, worker_fn fn, void *user)
 {
@@ -171,6 +181,11 @@ int workers_push(struct workers *w, worker_fn fn, void *user)
 	job->fn = fn;
 	job->user = user;
 	rank_lock(&w->lock);
+	if (w->stopping) {
+		rank_unlock(&w->lock);
+		free(job);
+		return -ESHUTDOWN;
+	}
 	DL_APPEND(w->jobs, job);
 	w->queued++;
 	if (w->queued > w->idle && w->threads < WORKERS_MAX)

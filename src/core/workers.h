@@ -8,5 +8,6 @@ typedef void (*worker_fn)(void *user);
 #define WORKERS_MAX 32
 
 int workers_new(struct workers **ret_workers);
+void workers_stop(struct workers *workers);
 void workers_free(struct workers *workers);
 int workers_push(struct workers *workers, worker_fn fn, void *user);
