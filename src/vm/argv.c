@@ -67,11 +67,13 @@ static const struct argv_row argv_rows[] = {
 	{BOOT, "-initrd", "%initrd%"},
 	/* emulated, clearing every page before it is used makes fork() a fifth slower */
 	{BOOT | KVM | AMD64, "-append", "console=ttyS0 quiet reboot=t panic=-1"},
-	{BOOT | TCG | AMD64, "-append", "console=ttyS0 quiet reboot=t panic=-1 init_on_alloc=0 "
-	"tsc=reliable psi=0 sysctl.vm.compaction_proactiveness=0 sysctl.vm.stat_interval=30"},
+	{BOOT | TCG | AMD64, "-append",
+	 "console=ttyS0 quiet reboot=t panic=-1 init_on_alloc=0 "
+	 "tsc=reliable psi=0 sysctl.vm.compaction_proactiveness=0 sysctl.vm.stat_interval=30"},
 	{BOOT | KVM | ARM64, "-append", "console=ttyAMA0 quiet panic=-1"},
-	{BOOT | TCG | ARM64, "-append", "console=ttyAMA0 quiet panic=-1 init_on_alloc=0 "
-	"tsc=reliable psi=0 sysctl.vm.compaction_proactiveness=0 sysctl.vm.stat_interval=30"},
+	{BOOT | TCG | ARM64, "-append",
+	 "console=ttyAMA0 quiet panic=-1 init_on_alloc=0 "
+	 "tsc=reliable psi=0 sysctl.vm.compaction_proactiveness=0 sysctl.vm.stat_interval=30"},
 	/* tells a guest that it is a clone; emulated, the ACPI code that every resume then runs
 	 * costs more than all of Hello, which says the same before anything else happens */
 	{KVM | AMD64, "-device", "vmgenid,guid=auto,id=genid"},
