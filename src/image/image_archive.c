@@ -50,6 +50,7 @@ struct reader {
 	struct archive *tar;	  /* owned */
 	char *buffer;		  /* owned */
 	struct image_archive *to; /* borrowed */
+	int files;		  /* also those that a later one of the same name replaced */
 	int source_errno;	  /* of the stream itself, which libarchive would blur */
 };
 
@@ -194,6 +195,9 @@ static int reader_file(struct reader *rd, struct archive_entry *entry, const cha
 
 	if (archive_entry_size(entry) < 0)
 		return err_user(err, ERR_INVALID, "invalid archive: %.200s has no size", path);
+	if (++rd->files > IMAGE_ARCHIVE_MEMBERS_MAX)
+		return err_user(err, ERR_INVALID, "invalid archive: more than %d files",
+				IMAGE_ARCHIVE_MEMBERS_MAX);
 	r = ingest_blob_begin(rd->in, &blob, err);
 	if (r < 0)
 		return r;

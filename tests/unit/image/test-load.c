@@ -391,6 +391,21 @@ TEST(nonsense_is_no_archive)
 	ASSERT(store_is_empty(&f));
 }
 
+/* Goal: files of one name replace each other, but each costs memory and a file: not without end. */
+TEST(an_archive_of_too_many_files_of_one_name_is_refused)
+{
+	_cleanup_tar_ struct tar t = {};
+	FIXTURE;
+
+	tar_begin(&t);
+	for (int i = 0; i < 65537; i++)
+		tar_add(&t, "x", "", 0);
+	tar_end(&t);
+	ASSERT(load_buf(&f, &t.out) < 0);
+	ASSERT(strstr(f.err.msg, "more than 65536 files"));
+	ASSERT(store_is_empty(&f));
+}
+
 static void add_blob(struct tar *t, const void *data, size_t len, char digest[static DIGEST_BUF])
 {
 	_cleanup_free_ char *path = NULL;
