@@ -15,8 +15,8 @@
  * acknowledged up to min(what the log holds, what clients let go), in steps of STDIO_ACK_STEP or
  * after STDIO_ACK_DELAY_MS, so that neither tiny writes nor silence cost a message each.
  *
- * Hostile: the agent. Streams, offsets and the amount it sends unacknowledged are checked; what
- * breaks the rules ends the process's streams, nothing else.
+ * Hostile: the agent. Streams, offsets, the amount it sends unacknowledged and the memory it costs
+ * are checked; what breaks the rules ends the process's streams, nothing else.
  *
  * Threads: io->lock guards all; it is taken under nobody's lock but the owner's and calls only the
  * log and the RPC client. The owner's callbacks and attach->ready run without it. References: the
@@ -264,7 +264,7 @@ static bool stdio_on_output(struct stdio *io, ProtobufCMessage *message,
 			   len - drop);
 	}
 	stdio_ack_locked(io, false);
-	return true;
+	return io->cost <= STDIO_COST_MAX;
 }
 
 static void stdio_on_exited(struct stdio *io, const Arca__V1__ExitStatus *status)

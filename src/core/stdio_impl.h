@@ -17,6 +17,8 @@ struct ProtobufCMessage;
 #define STDIO_UNACKED_MAX (4 * 1024 * 1024) /* an agent that sends more than it may is cut off */
 #define STDIO_SMALL_MAX 2048		    /* smaller chunks are gathered ... */
 #define STDIO_GATHER_MAX 8192		    /* ... into pieces of this size while clients lag */
+#define STDIO_COST_HOLD (2 * 1024 * 1024)   /* memory of waiting chunks that ends the window */
+#define STDIO_COST_MAX (32 * 1024 * 1024)   /* an agent that makes us hold more is cut off */
 #define STDIO_ACK_STEP (128 * 1024)	    /* acknowledged at once; less waits ... */
 #define STDIO_ACK_DELAY_MS 20		    /* ... this long for more */
 #define STDIO_INPUT_MAX (32 * 1024)	    /* one InputChunk */
@@ -33,8 +35,10 @@ struct stdio_chunk {
 	struct stdio_chunk *next, *prev;  /* in io->chunks, by offset */
 	struct ProtobufCMessage *message; /* owned: holds data; or NULL */
 	char *own;			  /* owned: holds data of gathered chunks; or NULL */
+	size_t cap;			  /* of own */
 	const char *data;
 	size_t len;
+	size_t cost; /* memory, as counted in io->cost */
 	uint64_t offset;
 	int stream;
 	unsigned int refs; /* clients that have not sent it yet */
@@ -81,6 +85,7 @@ struct stdio {
 	bool ack_posted;
 	struct loop_timer *ack_timer; /* loop thread */
 	struct stdio_chunk *chunks;
+	size_t cost; /* memory of chunks, bookkeeping included */
 	struct stdio_client *clients;
 };
 

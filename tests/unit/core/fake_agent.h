@@ -45,6 +45,8 @@ int fake_agent_start(struct fake_agent *a);
 void fake_agent_stop(struct fake_agent *a);
 int fake_agent_connect(struct fake_agent *a, struct loop *loop, struct rpc_client **ret_client);
 void fake_agent_say(struct fake_agent *a, int stream, const char *text);
+void fake_agent_lie(struct fake_agent *a, int stream, uint64_t offset, const void *data,
+		    size_t len);
 void fake_agent_exit(struct fake_agent *a, int code);
 bool fake_agent_wait(struct fake_agent *a, const bool *flag);
 bool fake_agent_wait_input(struct fake_agent *a, uint64_t bytes);

@@ -410,6 +410,43 @@ TEST(stalled_client_stalls_the_process_until_it_leaves)
 	ASSERT_OK(client_end(&good));
 }
 
+/* Goal: stdout and stderr in turns, byte by byte, cost a stalled client's daemon little memory. */
+TEST(bytes_in_turns_are_held_back_by_what_they_cost)
+{
+	_cleanup_rig_ struct rig *rig = rig_new(0);
+	struct client c = {.attach = {.out = true, .err = true}};
+
+	ASSERT(client_start(&c, rig));
+	ASSERT_OK(rig_start(rig, "sh"));
+	ASSERT(rig_wait(rig, &rig->started));
+	for (int i = 0; i < 40000; i++)
+		fake_agent_say(&rig->agent, 1 + i % 2, "x");
+	(void)usleep(300000);
+	ASSERT(rig->agent.acked < 30000);
+	ASSERT(!rig->exited);
+	stdio_free(TAKE_PTR(rig->io));
+	ASSERT_OK(client_end(&c));
+}
+
+/* Goal: an agent whose messages repeat a megabyte around little news is cut off. */
+TEST(an_agent_cannot_make_us_hold_memory)
+{
+	_cleanup_rig_ struct rig *rig = rig_new(0);
+	_cleanup_free_ char *data = calloc(1, MIB(1));
+	struct client c = {.attach = {.out = true}};
+
+	ASSERT(client_start(&c, rig));
+	ASSERT_OK(rig_start(rig, "sh"));
+	ASSERT(rig_wait(rig, &rig->started));
+	for (uint64_t i = 0; i < 100; i++)
+		fake_agent_lie(&rig->agent, 1, i * 4096, data, MIB(1));
+	ASSERT(rig_wait(rig, &rig->exited));
+	ASSERT(rig->exit.lost);
+	close(c.fd);
+	c.fd = -1;
+	ASSERT_OK(client_end(&c));
+}
+
 /* Goal: the end of a container whose client is slow does not cut that client's output. */
 TEST(slow_client_gets_everything_after_the_end)
 {
