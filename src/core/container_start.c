@@ -171,15 +171,14 @@ static void start_fail_words(struct container_run *run, struct err *err)
 		str_empty(run->fail_text) ? "the agent gave no reason" : run->fail_text);
 }
 
-/* The process never ran: take everything back, remember why. Verb lock held. */
-static void start_failed(struct container_run *run, const struct err *err)
+/* The process never ran: take everything back, remember why. Verb lock held; run may be NULL. */
+static void start_failed(struct container *c, struct container_run *run, const struct err *err)
 {
-	struct container *c = run->c;
 	int code;
 
 	rank_lock(&c->lock);
-	code = start_exit_code(run->rpc_status);
-	if (run->phase != RUN_FAILED)
+	code = start_exit_code(run ? run->rpc_status : RPC_OK);
+	if (run)
 		run->phase = RUN_FAILED;
 	if (c->state == CONTAINER_RESTARTING)
 		container_move(c, CONTAINER_EXITED);
@@ -189,14 +188,26 @@ static void start_failed(struct container_run *run, const struct err *err)
 	c->error = strdup(err->msg);
 	c->version++;
 	rank_unlock(&c->lock);
-	if (run->sb)
+	if (run && run->sb)
 		sandbox_stop(run->sb, 0); /* nothing was written that is worth the wait */
-	stdio_lost(run->io);		  /* ends clients where no callback did */
+	if (run)
+		stdio_lost(run->io); /* ends clients where no callback did */
 	rank_lock(&c->lock);
 	c->vm = CONTAINER_VM_NONE;
 	rank_unlock(&c->lock);
 	(void)container_row_save(c); /* it said so */
 	container_run_drop(c);
+}
+
+/* From now on a VM may exist. */
+static int start_record(struct container *c, struct err *err)
+{
+	rank_lock(&c->lock);
+	c->vm = CONTAINER_VM_RUN;
+	rank_unlock(&c->lock);
+	if (container_row_save(c) < 0)
+		return err_sys(err, -EIO, "cannot record the start of %.12s", c->id);
+	return 0;
 }
 
 static void start_succeeded(struct container_run *run)
@@ -234,21 +245,19 @@ int container_start_held(struct container *c, struct err *err)
 	int r;
 
 	r = start_check_state(c, err);
+	if (r < 0)
+		return r;
+	rank_lock(&c->lock);
+	r = container_run_get(c, &run, err); /* from here on a failure ends who is attached */
+	rank_unlock(&c->lock);
 	if (r == 0)
 		r = container_networks_find(host_config, c->networking, err);
 	if (r == 0)
 		r = start_rootfs(c, err);
 	if (r == 0)
 		r = start_request(c, host_config, &request, err);
-	if (r < 0)
-		return r;
-	rank_lock(&c->lock);
-	r = container_run_get(c, &run, err);
 	if (r == 0)
-		c->vm = CONTAINER_VM_RUN;
-	rank_unlock(&c->lock);
-	if (r == 0 && container_row_save(c) < 0)
-		r = err_sys(err, -EIO, "cannot record the start of %.12s", c->id);
+		r = start_record(c, err);
 	if (r == 0)
 		r = start_vm(run, host_config, request, err);
 	sent = clock_monotonic_ns();
@@ -258,14 +267,51 @@ int container_start_held(struct container *c, struct err *err)
 			start_fail_words(run, err);
 	}
 	if (r < 0) {
-		if (run)
-			start_failed(run, err);
+		start_failed(c, run, err);
 		return r;
 	}
 	start_succeeded(run);
 	log_debug("container %.12s started: request to agent %.1f ms, in all %.1f ms", c->id,
 		  (double)(sent - t0) / 1e6, (double)(clock_monotonic_ns() - t0) / 1e6);
 	return 0;
+}
+
+/* --rm: a start that failed was the only one. Not so where there was nothing to start. */
+static void start_auto_remove(struct container *c)
+{
+	struct err ignored = {0};
+	bool remove;
+
+	rank_lock(&c->lock);
+	remove = jx_bool(c->host_config, "AutoRemove") &&
+		 (c->state == CONTAINER_CREATED || c->state == CONTAINER_EXITED);
+	rank_unlock(&c->lock);
+	if (remove)
+		(void)container_remove_held(c, &ignored); /* the start's error counts */
+}
+
+/**
+ * container_start_afresh() - A client's start: restarts are counted anew, --rm takes a failure
+ * @c:	 Container, verb lock held
+ * @err: Filled on failure
+ *
+ * Return: as container_start_held()
+ */
+int container_start_afresh(struct container *c, struct err *err)
+{
+	int r;
+
+	rank_lock(&c->lock);
+	if (!container_state_is_up(c->state)) {
+		c->restart_count = 0;
+		c->restart_delay_ms = 0;
+		c->version++;
+	}
+	rank_unlock(&c->lock);
+	r = container_start_held(c, err);
+	if (r < 0)
+		start_auto_remove(c);
+	return r;
 }
 
 /**
@@ -290,17 +336,6 @@ int container_start(struct containers *cs, const char *ref, struct err *err)
 		err_user(err, ERR_NOT_MODIFIED, "container is already running");
 		return -EALREADY;
 	}
-	c->restart_count = 0;
-	c->restart_delay_ms = 0;
-	c->version++;
 	rank_unlock(&c->lock);
-	r = container_start_held(c, err);
-	if (r < 0 && r != -EALREADY) {
-		_cleanup_json_ json_t *host_config = container_host_config(c);
-		struct err ignored = {0};
-
-		if (jx_bool(host_config, "AutoRemove"))
-			(void)container_remove_held(c, &ignored); /* the start's error counts */
-	}
-	return r;
+	return container_start_afresh(c, err);
 }

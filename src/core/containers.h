@@ -90,8 +90,9 @@ struct container {
 	int64_t started_ns, finished_ns;
 	unsigned int restart_count;
 	bool stopped_by_user; /* suppresses restart policies */
-	bool keep; /* a restart is under way: neither AutoRemove nor policies act on the exit */
+	unsigned int keep; /* restarts under way: neither AutoRemove nor policies act on the exit */
 	bool removed;
+	bool telling;	/* an exit is being recorded and told; then exits is counted up */
 	uint64_t exits; /* runs whose exit was recorded and told */
 	unsigned int restart_delay_ms;
 	struct loop_timer *restart_timer; /* loop thread only */
@@ -163,6 +164,7 @@ int container_resources_validate(const json_t *resources, struct err *err);
 
 /* container_start.c, container_run.c, container_exit.c */
 int container_start_held(struct container *c, struct err *err);
+int container_start_afresh(struct container *c, struct err *err);
 int container_log_get(struct container *c, struct err *err);
 int container_run_get(struct container *c, struct container_run **ret, struct err *err);
 void container_run_drop(struct container *c);
@@ -176,6 +178,7 @@ void container_run_finish(void *run); /* a worker_fn */
 void container_record_exit(struct container *c, const struct stdio_exit *exit, const char *error);
 bool container_should_restart(struct container *c, bool daemon_start);
 void container_schedule_restart(struct container *c);
+void container_cancel_restart(struct container *c);
 void container_cancel_restart_timers(struct containers *cs);
 
 /* container_wait.c: a cancel that wakes those who wait for c->changed */
@@ -192,6 +195,7 @@ void container_waker_stop(struct container_waker *waker);
 /* container_kill.c, container_stop.c */
 int container_signal_parse(const char *text, int *ret_signo);
 int container_signal_send(struct container *c, int signo, struct err *err);
+int container_stop_begin(struct container *c, bool stop, uint64_t *ret_exits);
 int container_wait_exits(struct container *c, uint64_t exits, int timeout_ms,
 			 struct cancel *cancel);
 int container_kill_now(struct container *c, bool discard, struct err *err);
