@@ -90,13 +90,41 @@ static void restart_due(void *user)
 	}
 }
 
+/* Also of a wait that a stop ended, before this one. Loop thread. */
+static void restart_disarm(struct container *c)
+{
+	if (!c->restart_timer)
+		return;
+	loop_timer_remove(c->restart_timer);
+	c->restart_timer = NULL;
+	container_unref(c); /* the caller has one */
+}
+
+static void restart_cancel(void *user)
+{
+	struct container *c = user;
+
+	restart_disarm(c);
+	container_unref(c);
+}
+
+/**
+ * container_cancel_restart() - The container does not wait for its restart any more
+ * @c: Container that has left RESTARTING without being started; no state lock held
+ */
+void container_cancel_restart(struct container *c)
+{
+	if (loop_call(c->cs->core->loop, restart_cancel, container_ref(c)) < 0)
+		container_unref(c); /* the timer finds nothing to do */
+}
+
 static void restart_arm(void *user)
 {
 	struct container *c = user;
 
-	if (c->restart_timer || c->cs->stopping ||
-	    loop_timer_add(c->cs->core->loop, c->restart_delay_ms, restart_due, c,
-			   &c->restart_timer) < 0)
+	restart_disarm(c);
+	if (c->cs->stopping || loop_timer_add(c->cs->core->loop, c->restart_delay_ms, restart_due,
+					      c, &c->restart_timer) < 0)
 		container_unref(c);
 }
 
@@ -119,11 +147,7 @@ static void restart_disarm_all(void *user)
 
 	RANK_LOCK_SCOPE(table, &cs->lock);
 	HASH_ITER (by_id, cs->by_id, c, tmp) {
-		if (!c->restart_timer)
-			continue;
-		loop_timer_remove(c->restart_timer);
-		c->restart_timer = NULL;
-		container_unref(c); /* the table has one */
+		restart_disarm(c); /* the table has a reference */
 	}
 }
 
@@ -182,6 +206,7 @@ void container_record_exit(struct container *c, const struct stdio_exit *exit, c
 	restart = !c->keep && !c->cs->stopping && container_should_restart(c, false);
 	if (restart)
 		c->restart_delay_ms = restart_next_delay(c);
+	c->telling = true;
 	container_move(c, restart ? CONTAINER_RESTARTING : CONTAINER_EXITED);
 	rank_unlock(&c->lock);
 	(void)container_row_save(c); /* it said so */
@@ -190,6 +215,7 @@ void container_record_exit(struct container *c, const struct stdio_exit *exit, c
 		exec_container_gone(c->cs->core->execs, c->id, false);
 	rank_lock(&c->lock);
 	c->exits++;
+	c->telling = false;
 	pthread_cond_broadcast(&c->changed);
 	rank_unlock(&c->lock);
 }

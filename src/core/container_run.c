@@ -195,7 +195,8 @@ static void container_run_exited(void *user, const struct stdio_exit *exit)
 	int r;
 
 	rank_lock(&c->lock);
-	started = run->started && run->phase != RUN_ENDED;
+	/* while the daemon goes, nobody is left to do it: the next one hears it from the agent */
+	started = run->started && run->phase != RUN_ENDED && !c->cs->stopping;
 	if (started) {
 		run->phase = RUN_ENDED;
 		run->exit = *exit;

@@ -84,7 +84,7 @@ static bool wait_over(const struct container_wait *wait)
 		return true;
 	switch (wait->condition) {
 	case WAIT_NOT_RUNNING:
-		return !container_state_is_up(c->state);
+		return !container_state_is_up(c->state) && !c->telling;
 	case WAIT_NEXT_EXIT:
 		return c->exits != wait->exits;
 	default:
