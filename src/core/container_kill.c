@@ -112,6 +112,12 @@ int container_wait_exits(struct container *c, uint64_t exits, int timeout_ms, st
 	return -r;
 }
 
+static bool kill_is_up(struct container *c)
+{
+	RANK_LOCK_SCOPE(state, &c->lock);
+	return c->state == CONTAINER_RUNNING || c->state == CONTAINER_PAUSED;
+}
+
 /**
  * container_kill_now() - SIGKILL, and the VM's end if that does not help; waits for the exit
  * @c:	     Container, no lock held
@@ -132,8 +138,11 @@ int container_kill_now(struct container *c, bool discard, struct err *err)
 		c->run->discard = true;
 	rank_unlock(&c->lock);
 	r = container_signal_send(c, SIGKILL, err);
-	if (r < 0 && err->kind == ERR_CONFLICT)
-		return 0; /* it ended by itself; its exit is being recorded */
+	if (r < 0 && err->kind == ERR_CONFLICT) {
+		if (!kill_is_up(c))
+			return 0;
+		r = 0; /* it ended by itself; its exit is being recorded */
+	}
 	if (r == 0 && container_wait_exits(c, exits, CONTAINER_KILL_WAIT_MS, NULL) == 0)
 		return 0;
 	run = kill_hold(c);
@@ -157,6 +166,17 @@ static int kill_parse(const char *signal, int *ret_signo, struct err *err)
 	return 0;
 }
 
+/* Only SIGKILL and the container's own stop signal mean that it is not to come again. */
+static bool kill_stops(const struct container *c, int signo)
+{
+	const char *own = jx_str(c->config, "StopSignal");
+	int stop = SIGTERM;
+
+	if (!str_empty(own) && container_signal_parse(own, &stop) < 0)
+		stop = SIGTERM;
+	return signo == SIGKILL || signo == stop;
+}
+
 /**
  * container_kill() - POST /containers/{id}/kill
  * @cs:	    Manager
@@ -172,7 +192,7 @@ int container_kill(struct containers *cs, const char *ref, const char *signal, s
 {
 	_cleanup_container_ struct container *c = NULL;
 	char why[ERR_MSG_MAX];
-	bool up, stop;
+	uint64_t exits;
 	int signo, r;
 
 	r = kill_parse(signal, &signo, err);
@@ -180,17 +200,15 @@ int container_kill(struct containers *cs, const char *ref, const char *signal, s
 		r = containers_find(cs, ref, &c, err);
 	if (r < 0)
 		return r;
-	rank_lock(&c->lock);
-	up = c->state == CONTAINER_RUNNING || c->state == CONTAINER_PAUSED;
-	/* as dockerd: only the container's own stop signal and SIGKILL stop restart policies */
-	stop = signo == SIGKILL;
-	if (up && stop)
-		c->stopped_by_user = true;
-	rank_unlock(&c->lock);
-	if (!up)
+	r = container_stop_begin(c, kill_stops(c, signo), &exits);
+	if (r == 0)
+		return 0; /* as dockerd: it waits for its restart, there is nobody to signal */
+	if (r < 0)
 		r = kill_not_running(c, err);
+	else if (signo == SIGKILL)
+		r = container_kill_now(c, false, err);
 	else
-		r = stop ? container_kill_now(c, false, err) : container_signal_send(c, signo, err);
+		r = container_signal_send(c, signo, err);
 	if (r < 0 && err->kind == ERR_CONFLICT) {
 		(void)snprintf(why, sizeof(why), "%s", err->msg);
 		r = err_user(err, ERR_CONFLICT, "cannot kill container: %s: %.900s", ref, why);

@@ -14,6 +14,8 @@
 #include "core/containers.h"
 #include "core/exec.h"
 
+#define REMOVE_ROUNDS_MAX 5
+
 /**
  * container_remove_held() - Remove a container that does not run
  * @c:	 Container, verb lock held; the caller has a reference
@@ -79,7 +81,7 @@ static int remove_check(struct container *c, const char *ref, bool force, struct
 			ref, container_state_name(c->state));
 }
 
-/* End a container that is up; afterwards it is EXITED, unless somebody started it again. */
+/* End a container that is up; afterwards it does not run, unless somebody started it again. */
 static int remove_kill(struct container *c, struct err *err)
 {
 	bool restarting;
@@ -89,6 +91,26 @@ static int remove_kill(struct container *c, struct err *err)
 	restarting = c->state == CONTAINER_RESTARTING;
 	rank_unlock(&c->lock);
 	return restarting ? 0 : container_kill_now(c, true, err);
+}
+
+/* Return: 0, a refusal, or 1 when it has to be killed (again) first. */
+static int remove_idle(struct container *c, const char *ref, bool force, struct err *err)
+{
+	bool waits;
+	int r;
+
+	RANK_LOCK_SCOPE(verb, &c->verb);
+	if (c->removed) /* --rm was faster */
+		return 0;
+	rank_lock(&c->lock);
+	waits = force && c->state == CONTAINER_RESTARTING;
+	if (waits)
+		container_move(c, CONTAINER_EXITED);
+	rank_unlock(&c->lock);
+	if (waits)
+		container_cancel_restart(c);
+	r = remove_check(c, ref, force, err);
+	return r != 0 ? r : container_remove_held(c, err);
 }
 
 /**
@@ -109,17 +131,14 @@ int container_remove(struct containers *cs, const char *ref, bool force, bool vo
 
 	if (r == 0)
 		r = remove_check(c, ref, force, err);
-	if (r > 0)
-		r = remove_kill(c, err);
-	if (r < 0)
-		return r;
-	RANK_LOCK_SCOPE(verb, &c->verb);
-	if (c->removed) /* --rm was faster */
-		return 0;
-	rank_lock(&c->lock);
-	if (force && c->state == CONTAINER_RESTARTING)
-		container_move(c, CONTAINER_EXITED);
-	rank_unlock(&c->lock);
-	r = remove_check(c, ref, false, err);
-	return r < 0 ? r : container_remove_held(c, err);
+	/* a start that was under way, or came in between, makes another round */
+	for (unsigned int i = 1; r >= 0; i++) {
+		if (r > 0)
+			r = remove_kill(c, err);
+		if (r == 0)
+			r = remove_idle(c, ref, force && i < REMOVE_ROUNDS_MAX, err);
+		if (r <= 0)
+			return r;
+	}
+	return r;
 }

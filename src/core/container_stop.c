@@ -36,22 +36,39 @@ static int stop_timeout(struct container *c, int timeout_s)
 	return timeout_s < 0 ? -1 : timeout_s > INT_MAX / 1000 ? INT_MAX : timeout_s * 1000;
 }
 
-/* A container that waits for its restart only has to stop waiting. */
-static bool stop_restarting(struct container *c)
+/**
+ * container_stop_begin() - A client wants to signal or stop a container
+ * @c:	       Container, no lock held; waits for a start that is under way
+ * @stop:      It is not to be started again by its restart policy. The row says so before the
+ *	       signal is sent: a daemon killed in between leaves the exit to the next one
+ * @ret_exits: Receives c->exits, for container_wait_exits()
+ *
+ * A container that waits for its restart only has to stop waiting.
+ *
+ * Return: 1 if there is a process, 0 if there was only a restart to come, -EALREADY
+ */
+int container_stop_begin(struct container *c, bool stop, uint64_t *ret_exits)
 {
-	bool was;
+	int r;
 
 	RANK_LOCK_SCOPE(verb, &c->verb);
 	rank_lock(&c->lock);
-	was = c->state == CONTAINER_RESTARTING;
-	if (was) {
+	*ret_exits = c->exits;
+	if (!container_state_is_up(c->state))
+		r = -EALREADY;
+	else
+		r = c->state != CONTAINER_RESTARTING;
+	stop &= r >= 0;
+	if (stop)
 		c->stopped_by_user = true;
+	if (stop && r == 0)
 		container_move(c, CONTAINER_EXITED);
-	}
 	rank_unlock(&c->lock);
-	if (was)
+	if (stop && r == 0)
+		container_cancel_restart(c);
+	if (stop)
 		(void)container_row_save(c); /* it said so */
-	return was;
+	return r;
 }
 
 /* Signal, wait, kill. */
@@ -61,8 +78,8 @@ static int stop_run(struct container *c, int signo, int timeout_ms, uint64_t exi
 	int r = container_signal_send(c, signo, err);
 
 	if (r < 0 && err->kind == ERR_CONFLICT) /* it has ended: the exit is being recorded */
-		return container_wait_exits(c, exits, CONTAINER_KILL_WAIT_MS, cancel);
-	if (r == 0)
+		r = container_wait_exits(c, exits, CONTAINER_KILL_WAIT_MS, cancel);
+	else if (r == 0)
 		r = container_wait_exits(c, exits, timeout_ms, cancel);
 	if (r == 0)
 		return 0;
@@ -85,27 +102,18 @@ int container_stop_it(struct container *c, const char *signal, int timeout_s, st
 		      struct err *err)
 {
 	uint64_t exits;
-	bool up;
 	int signo, r;
 
 	r = stop_signal(c, signal, &signo, err);
 	if (r < 0)
 		return r;
-	if (stop_restarting(c)) {
-		container_event(c, "stop", NULL);
-		return 0;
-	}
-	rank_lock(&c->lock);
-	up = c->state == CONTAINER_RUNNING || c->state == CONTAINER_PAUSED;
-	exits = c->exits;
-	if (up)
-		c->stopped_by_user = true;
-	rank_unlock(&c->lock);
-	if (!up) {
+	r = container_stop_begin(c, true, &exits);
+	if (r < 0) {
 		err_user(err, ERR_NOT_MODIFIED, "container is already stopped");
 		return -EALREADY;
 	}
-	r = stop_run(c, signo, stop_timeout(c, timeout_s), exits, cancel, err);
+	if (r > 0)
+		r = stop_run(c, signo, stop_timeout(c, timeout_s), exits, cancel, err);
 	if (r == 0)
 		container_event(c, "stop", NULL);
 	return r;
@@ -134,7 +142,10 @@ int container_stop(struct containers *cs, const char *ref, const char *signal, i
 static void restart_keep(struct container *c, bool keep)
 {
 	RANK_LOCK_SCOPE(state, &c->lock);
-	c->keep = keep;
+	if (keep)
+		c->keep++;
+	else
+		c->keep--;
 }
 
 /**
@@ -161,7 +172,9 @@ int container_restart(struct containers *cs, const char *ref, const char *signal
 	if (r == 0 || r == -EALREADY) {
 		RANK_LOCK_SCOPE(verb, &c->verb); /* waits until the VM is down */
 		restart_keep(c, false);
-		r = container_start_held(c, err);
+		r = container_start_afresh(c, err);
+		if (r == -EALREADY)
+			r = 0; /* somebody else's restart was faster */
 	} else {
 		restart_keep(c, false);
 	}

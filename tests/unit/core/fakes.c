@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <utlist.h>
 
 #include "agent.pb-c.h"
@@ -85,6 +86,8 @@ static struct sandbox *fake_sandbox(const char *id, sandbox_gone_fn gone, void *
 int sandbox_start(struct vmm *vmm UNUSED, const struct sandbox_spec *spec, sandbox_gone_fn gone,
 		  void *user, struct sandbox **ret_sandbox, struct err *err)
 {
+	if (fakes.start_takes_ms)
+		usleep((useconds_t)fakes.start_takes_ms * 1000);
 	if (fakes.start == FAKE_NO_VM)
 		return err_sys(err, -ENOMEM, "cannot start the VM");
 	*ret_sandbox = fake_sandbox(spec->id, gone, user);
@@ -366,7 +369,7 @@ int image_get(struct image_store *is UNUSED, const char *ref, struct image **ret
 {
 	struct image *image;
 
-	if (!str_eq(ref, "busybox") && !str_starts(ref, "sha256:"))
+	if (fakes.no_image || (!str_eq(ref, "busybox") && !str_starts(ref, "sha256:")))
 		return err_user(err, ERR_NOT_FOUND, "No such image: %s:latest", ref);
 	image = calloc(1, sizeof(*image));
 	(void)snprintf(image->id, sizeof(image->id), "sha256:%064d", 7);

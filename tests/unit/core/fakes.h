@@ -14,6 +14,8 @@ struct fakes {
 	struct loop *loop;
 	enum fake_start start;
 	int signal_status;   /* enum rpc_status that Signal answers */
+	bool no_image;	     /* the image and its rootfs are gone */
+	int start_takes_ms;  /* how long a VM takes to come */
 	bool ignore_signals; /* the guest takes them and does nothing */
 	bool adopt;	     /* sandbox_adopt() finds the VM ... */
 	bool adopt_knows;    /* ... and its agent knows the process */

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
+#include <pthread.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/fs.h"
@@ -436,4 +438,228 @@ TEST(prune_spares_the_living)
 	ASSERT_STATE(&b, "p1", "gone");
 	ASSERT_STATE(&b, "p2", "running 0");
 	ASSERT_OK(container_remove(b.cs, "p2", true, false, &err));
+}
+
+/* Poll: a defect here is a state that never comes. */
+static bool becomes(struct bed *b, const char *ref, const char *expected)
+{
+	for (int i = 0; i < 500; i++) {
+		_cleanup_free_ char *now = state(b, ref);
+
+		if (str_eq(now, expected))
+			return true;
+		usleep(10000);
+	}
+	return false;
+}
+
+/* Goal: start of a paused --rm container is refused; the container lives on. */
+TEST(a_refused_start_removes_nothing)
+{
+	BED(b);
+	_cleanup_container_ struct container *c = NULL;
+	struct err err = {0};
+	char id[ID_BUF];
+
+	ASSERT_OK(make(&b, "ar", "{\"AutoRemove\":true}", id, &err));
+	ASSERT_OK(container_start(b.cs, id, &err));
+	ASSERT_OK(container_pause(b.cs, id, true, &err));
+	ASSERT(container_start(b.cs, id, &err) < 0);
+	ASSERT_EQ(err.kind, ERR_CONFLICT);
+	ASSERT_STATE(&b, "ar", "paused 0");
+	ASSERT_OK(containers_find(b.cs, id, &c, &err));
+	ASSERT_OK(container_remove(b.cs, id, true, false, &err));
+	rank_lock(&c->verb); /* a start that waited while --rm was at work */
+	ASSERT(container_start_afresh(c, &err) < 0);
+	rank_unlock(&c->verb);
+	ASSERT_EQ(err.kind, ERR_CONFLICT);
+	ASSERT_EQ(HASH_CNT(by_id, b.cs->by_id), 0);
+}
+
+struct helper {
+	struct bed *b;
+	const char *id;
+	int delay_ms, code, r;
+	pthread_t thread;
+};
+
+static void *helper_exit(void *user)
+{
+	struct helper *h = user;
+
+	usleep((useconds_t)h->delay_ms * 1000);
+	fakes_exit(h->id, h->code);
+	return NULL;
+}
+
+static void *helper_start(void *user)
+{
+	struct helper *h = user;
+	struct err err = {0};
+
+	h->r = container_start(h->b->cs, h->id, &err);
+	return NULL;
+}
+
+static void *helper_restart(void *user)
+{
+	struct helper *h = user;
+	struct err err = {0};
+
+	h->r = container_restart(h->b->cs, h->id, NULL, 5, NULL, &err);
+	return NULL;
+}
+
+/* Goal: rm -f of what ends by itself, or is just being started, removes it. */
+TEST(forced_removal_wins_races)
+{
+	BED(b);
+	struct err err = {0};
+	char id[ID_BUF];
+	struct helper h = {.b = &b, .id = id, .delay_ms = 100, .code = 5};
+
+	ASSERT_OK(make(&b, "rf", "{}", id, &err));
+	ASSERT_OK(container_start(b.cs, id, &err));
+	fakes.signal_status = RPC_NOT_FOUND; /* the agent has reaped it, its exit is on the way */
+	ASSERT_OK(pthread_create(&h.thread, NULL, helper_exit, &h));
+	ASSERT_OK(container_remove(b.cs, id, true, false, &err));
+	pthread_join(h.thread, NULL);
+	ASSERT_STATE(&b, "rf", "gone");
+	fakes.signal_status = 0;
+	ASSERT_OK(make(&b, "rf", "{}", id, &err));
+	fakes.start_takes_ms = 300;
+	ASSERT_OK(pthread_create(&h.thread, NULL, helper_start, &h));
+	usleep(100000);
+	ASSERT_OK(container_remove(b.cs, id, true, false, &err));
+	pthread_join(h.thread, NULL);
+	ASSERT_OK(h.r);
+	ASSERT_STATE(&b, "rf", "gone");
+}
+
+/* Goal: a signal to what is just being started arrives, and a stop is remembered. */
+TEST(signals_wait_for_the_start)
+{
+	BED(b);
+	struct err err = {0};
+	char id[ID_BUF];
+	struct helper h = {.b = &b, .id = id};
+
+	ASSERT_OK(make(&b, "sg", "{\"RestartPolicy\":{\"Name\":\"always\"}}", id, &err));
+	fakes.start_takes_ms = 300;
+	ASSERT_OK(pthread_create(&h.thread, NULL, helper_start, &h));
+	usleep(100000);
+	ASSERT_OK(container_kill(b.cs, id, "TERM", &err));
+	pthread_join(h.thread, NULL);
+	ASSERT_EQ(fakes.last_signal, SIGTERM);
+	ASSERT(becomes(&b, "sg", "exited 143"));
+	ASSERT_OK(container_remove(b.cs, id, true, false, &err));
+}
+
+/* Goal: a start that fails before there is a VM ends those who attached, and the restarting. */
+TEST(an_image_that_is_gone_fails_the_start)
+{
+	BED(b);
+	_cleanup_container_ struct container *c = NULL;
+	struct stdio_attach attach = {.fd = -EBADF};
+	struct err err = {0};
+	char id[ID_BUF];
+
+	ASSERT_OK(make(&b, "im", "{\"RestartPolicy\":{\"Name\":\"always\"}}", id, &err));
+	ASSERT_OK(containers_find(b.cs, id, &c, &err));
+	ASSERT_OK(container_start(b.cs, id, &err));
+	fakes.no_image = true;
+	free(c->rootfs);
+	c->rootfs = strdup("/nonexistent/disk");
+	fakes_exit(id, 1);
+	ASSERT(becomes(&b, "im", "exited 128")); /* not "restarting" for ever */
+	ASSERT_OK(container_attach(b.cs, id, &attach, &err));
+	ASSERT(c->run);
+	ASSERT(container_start(b.cs, id, &err) < 0);
+	ASSERT_EQ(err.kind, ERR_NOT_FOUND);
+	ASSERT(!c->run);
+}
+
+/* Goal: an exit that comes while the daemon goes is told by the next one. */
+TEST(an_exit_during_shutdown_is_not_lost)
+{
+	BED(b);
+	struct err err = {0};
+	char id[ID_BUF];
+
+	ASSERT_OK(make(&b, "sd", "{}", id, &err));
+	ASSERT_OK(container_start(b.cs, id, &err));
+	b.cs->stopping = true;
+	fakes_exit(id, 3);
+	usleep(50000);
+	ASSERT_STATE(&b, "sd", "running 0"); /* no worker touched it: there may be none any more */
+	fakes.adopt = fakes.adopt_knows = true;
+	fakes.adopt_exit = 3;
+	bed_restart(&b);
+	ASSERT_EQ(wait_for(&b, "sd", NULL), 3);
+}
+
+/* Goal: the back-off of a wait that a stop has ended does not hold up a later restart. */
+TEST(a_stop_ends_the_back_off)
+{
+	BED(b);
+	_cleanup_container_ struct container *c = NULL;
+	struct err err = {0};
+	char id[ID_BUF];
+
+	ASSERT_OK(make(&b, "bo", "{\"RestartPolicy\":{\"Name\":\"always\"}}", id, &err));
+	ASSERT_OK(containers_find(b.cs, id, &c, &err));
+	ASSERT_OK(container_start(b.cs, id, &err));
+	c->restart_delay_ms = 20000;
+	fakes_exit(id, 1);
+	ASSERT(becomes(&b, "bo", "restarting 1"));
+	ASSERT_OK(container_stop(b.cs, id, NULL, 1, NULL, &err));
+	ASSERT_STATE(&b, "bo", "exited 1");
+	ASSERT_OK(container_start(b.cs, id, &err));
+	fakes_exit(id, 1);
+	ASSERT(becomes(&b, "bo", "restarting 1"));
+	ASSERT(becomes(&b, "bo", "running 0"));
+	ASSERT_OK(container_remove(b.cs, id, true, false, &err));
+}
+
+/* Goal: two restarts of one --rm container at once: both succeed, it stays. */
+TEST(restarts_may_meet)
+{
+	BED(b);
+	struct err err = {0};
+	char id[ID_BUF];
+	struct helper h[4];
+
+	ASSERT_OK(make(&b, "rr", "{\"AutoRemove\":true}", id, &err));
+	ASSERT_OK(container_start(b.cs, id, &err));
+	for (int round = 0; round < 5; round++) {
+		for (int i = 0; i < 4; i++) {
+			h[i] = (struct helper){.b = &b, .id = id};
+			ASSERT_OK(pthread_create(&h[i].thread, NULL, helper_restart, &h[i]));
+		}
+		for (int i = 0; i < 4; i++)
+			pthread_join(h[i].thread, NULL);
+		for (int i = 0; i < 4; i++)
+			ASSERT_OK(h[i].r);
+	}
+	ASSERT_STATE(&b, "rr", "running 0");
+	ASSERT_OK(container_remove(b.cs, id, true, false, &err));
+}
+
+/* Goal: a daemon killed between the stop signal and the exit knows that it was stopped. */
+TEST(a_stop_is_remembered_before_the_signal)
+{
+	BED(b);
+	struct err err = {0};
+	char id[ID_BUF];
+
+	ASSERT_OK(make(&b, "us", "{\"RestartPolicy\":{\"Name\":\"unless-stopped\"}}", id, &err));
+	ASSERT_OK(container_start(b.cs, id, &err));
+	fakes.ignore_signals = true;
+	ASSERT_OK(container_kill(b.cs, id, "TERM", &err));
+	fakes.adopt = fakes.adopt_knows = true;
+	fakes.adopt_exit = 0;
+	bed_restart(&b);
+	ASSERT(becomes(&b, "us", "exited 0"));
+	usleep(300000);
+	ASSERT_STATE(&b, "us", "exited 0");
 }
