@@ -8,10 +8,9 @@
 #include "core/container_log.h"
 #include "core/container_log_line.h"
 
-#define LOG_HOLD_MAX                                                                               \
-	(256 * 1024)		 /* what may queue up at the agent behind an unfinished line ...   \
-				  */
-#define LOG_HOLD_CHUNK 64	 /* ... which charges each chunk its bookkeeping as well */
+/* What may queue up at the agent behind an unfinished line; each chunk costs some more. */
+#define LOG_HOLD_MAX (256 * 1024)
+#define LOG_HOLD_CHUNK 64
 #define LOG_READER_FILES_MAX 256 /* rotated files a slow follower may pin */
 
 struct log_reader;
