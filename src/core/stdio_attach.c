@@ -12,7 +12,8 @@
  * output was delivered, when the client left, on the detach keys, and when it is cancelled.
  *
  * The end of the client's input is the end of the process's stdin for stdin_once without a TTY; in
- * all other cases it ends this attachment, as dockerd does it.
+ * all other cases it ends this attachment, as dockerd does it, but CLIENT_LINGER_MS later, so that
+ * what the last input caused can still be seen.
  */
 #include <assert.h>
 #include <errno.h>
@@ -23,12 +24,14 @@
 #include <utlist.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/loop.h"
 #include "core/container_log_impl.h"
 #include "core/stdio_impl.h"
 
 #define CLIENT_BATCH 32 /* chunks in one sendmsg */
 #define CLIENT_HEADER 8
+#define CLIENT_LINGER_MS 500
 
 static void client_on_cancel(void *user)
 {
@@ -129,9 +132,10 @@ static int client_input_end(struct stdio_client *c)
 	struct stdio *io = c->io;
 
 	c->in_open = false;
-	if (!io->stdin_once || io->tty)
-		return -EPIPE; /* ends the attachment */
-	c->eof_due = true;
+	if (io->stdin_once && !io->tty)
+		c->eof_due = true;
+	else
+		c->linger_until_ns = clock_monotonic_ns() + CLIENT_LINGER_MS * NSEC_PER_MSEC;
 	return 0;
 }
 
@@ -218,6 +222,11 @@ static bool client_running(struct stdio_client *c)
 	return running;
 }
 
+static bool client_lingered(const struct stdio_client *c)
+{
+	return c->linger_until_ns && clock_monotonic_ns() >= c->linger_until_ns;
+}
+
 /* Whether to leave; and if not, whether there is nothing to do until somebody wakes us. */
 static bool client_may_leave(struct stdio_client *c, bool out_full, bool *ret_sleep)
 {
@@ -225,7 +234,7 @@ static bool client_may_leave(struct stdio_client *c, bool out_full, bool *ret_sl
 	bool leave;
 
 	pthread_mutex_lock(&io->lock);
-	leave = io->kicked || atomic_load(&c->cancelled) ||
+	leave = io->kicked || atomic_load(&c->cancelled) || client_lingered(c) ||
 		(io->state == STDIO_ENDED && !c->cursor);
 	*ret_sleep = !leave && (!c->cursor || out_full);
 	if (*ret_sleep)
@@ -241,11 +250,12 @@ static int client_poll(struct stdio_client *c, bool out_full, bool in_full)
 		{.fd = c->attach->fd, .events = out_full ? POLLOUT : 0},
 		{.fd = c->wake_fd, .events = POLLIN},
 	};
+	int timeout_ms = c->linger_until_ns ? CLIENT_LINGER_MS : -1;
 	uint64_t count;
 
 	if (c->in_open && !in_full && client_running(c))
 		fds[0].events |= POLLIN;
-	while (poll(fds, 2, -1) < 0) {
+	while (poll(fds, 2, timeout_ms) < 0) {
 		if (errno != EINTR)
 			return -errno;
 	}
@@ -269,7 +279,7 @@ static int client_loop(struct stdio_client *c)
 			return 0; /* it left */
 		if (c->detached)
 			return STDIO_E_DETACHED;
-		if (sent > 0 || got > 0)
+		if ((sent > 0 || got > 0) && !client_lingered(c))
 			continue;
 		if (client_may_leave(c, out_full, &sleep))
 			return atomic_load(&c->cancelled) ? -ECANCELED : 0;

@@ -60,6 +60,7 @@ struct stdio_client {
 	struct stdio_keys keys;
 	struct buf input; /* read, not yet sent on */
 	bool detached;
+	int64_t linger_until_ns; /* monotonic: the input ended, and soon the attachment */
 };
 
 struct stdio {

@@ -531,15 +531,17 @@ TEST(input_and_its_end)
 TEST(input_end_without_once_ends_the_attachment_only)
 {
 	_cleanup_rig_ struct rig *rig = rig_new(0);
-	struct client a = {.attach = {.in = true}}, b = {.attach = {.in = true}};
+	struct client a = {.attach = {.in = true, .out = true}}, b = {.attach = {.in = true}};
 
 	ASSERT(client_start(&a, rig));
 	ASSERT_OK(rig_start(rig, "sh"));
 	ASSERT(rig_wait(rig, &rig->started));
 	ASSERT_EQ(write(a.fd, "one", 3), 3);
 	ASSERT_OK(shutdown(a.fd, SHUT_WR));
-	ASSERT_OK(client_end(&a));
 	ASSERT(fake_agent_wait_input(&rig->agent, 3));
+	fake_agent_say(&rig->agent, 1, "answer");
+	ASSERT(read_text(a.fd, "answer"));
+	ASSERT_OK(client_end(&a));
 	ASSERT(client_start(&b, rig));
 	ASSERT_EQ(write(b.fd, "two", 3), 3);
 	ASSERT(fake_agent_wait_input(&rig->agent, 6));
