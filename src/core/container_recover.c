@@ -29,6 +29,7 @@
 #include "core/containers.h"
 #include "core/jsonx.h"
 #include "core/spec.h"
+#include "store/store.h"
 #include "vm/vm.h"
 
 static const Arca__V1__ProcessState *recover_find(const Arca__V1__HelloResponse *hello,
@@ -170,6 +171,22 @@ static bool recover_keep_vm(void *user, const char *id)
 	return containers_find(cs, id, &c, &err) == 0 && c->vm != CONTAINER_VM_NONE;
 }
 
+static int recover_count_row(void *user, struct store_row *row UNUSED)
+{
+	*(bool *)user = true;
+	return 0;
+}
+
+/* Also a row that could not be read: what it names is somebody's data. */
+static bool recover_has_row(struct containers *cs, const char *id)
+{
+	bool found = false;
+
+	return store_exec(cs->core->store, "SELECT 1 FROM containers WHERE id = ?",
+			  recover_count_row, &found, "s", id) < 0 ||
+	       found;
+}
+
 /* A create that was cut short left a directory and no row. */
 static void recover_sweep_directories(struct containers *cs)
 {
@@ -178,12 +195,10 @@ static void recover_sweep_directories(struct containers *cs)
 	struct dirent *entry;
 
 	while (dir && (entry = readdir(dir))) {
-		_cleanup_container_ struct container *c = NULL;
 		_cleanup_free_ char *path = NULL;
-		struct err err = {0};
 
 		if (strlen(entry->d_name) != ID_LEN || !str_is_hex(entry->d_name) ||
-		    containers_find(cs, entry->d_name, &c, &err) == 0)
+		    recover_has_row(cs, entry->d_name))
 			continue;
 		path = str_format("%s/%s", root, entry->d_name);
 		if (path && fs_remove_tree(path) == 0)

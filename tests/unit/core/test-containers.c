@@ -663,3 +663,26 @@ TEST(a_stop_is_remembered_before_the_signal)
 	usleep(300000);
 	ASSERT_STATE(&b, "us", "exited 0");
 }
+
+/* Goal: a row that cannot be read costs that container's use, not its data or the others. */
+TEST(a_bad_row_does_not_cost_the_disk)
+{
+	BED(b);
+	_cleanup_free_ char *disk = NULL, *stray = NULL;
+	struct err err = {0};
+	char id[ID_BUF], other[ID_BUF];
+
+	ASSERT_OK(make(&b, "bad", "{}", id, &err));
+	ASSERT_OK(make(&b, "good", "{}", other, &err));
+	disk = str_format("%s/containers/%s/upper.ext4", b.root, id);
+	stray = str_format("%s/containers/%064d", b.root, 5);
+	ASSERT_OK(fs_mkdir_p(stray, 0700));
+	ASSERT(fs_exists(disk));
+	ASSERT_OK(store_exec(b.core.store, "UPDATE containers SET config = 'x' WHERE id = ?", NULL,
+			     NULL, "s", id));
+	bed_restart(&b);
+	ASSERT_STATE(&b, "bad", "gone");
+	ASSERT_STATE(&b, "good", "created 0");
+	ASSERT(fs_exists(disk));
+	ASSERT(!fs_exists(stray)); /* no row at all */
+}
