@@ -6,6 +6,7 @@
  *
  * run_dir/<id>/vm.json names a process by pid and start time. If it still runs, its sockets are
  * where they were: QEMU accepts a new client as soon as it has noticed that the old one died.
+ * Without a record that holds, whoever listens on the QMP socket is told to quit (orphan.c).
  * A VM that never got as far as running (the old daemon died while starting it), or whose agent
  * does not answer to the token on file, is of no use to anybody: it is killed and removed.
  */
@@ -110,8 +111,10 @@ int sandbox_adopt(struct vmm *vmm, const char *id, sandbox_gone_fn gone, void *u
 				sb, &sb->qemu);
 	if (r == -ENOMEM)
 		sb->owns_dir = false; /* not the VM's fault */
-	if (r == -ENOENT || r == -ESRCH || r == -EBADMSG)
+	if (r == -ENOENT || r == -ESRCH || r == -EBADMSG) {
+		vmm_end_orphan(vmm, sb->dir);
 		return -ENOENT;
+	}
 	if (r < 0)
 		return err_sys(err, r, "cannot take over the VM of %.12s", id);
 	sb->running = true;
@@ -140,6 +143,8 @@ static void sweep_one(struct vmm *vmm, const char *id)
 	    qemu_attach(vmm->loop, sb->record.pid, sb->record.start_ticks, sandbox_on_gone, sb,
 			&sb->qemu) == 0)
 		log_info("ending a VM that belongs to no container: %.12s", id);
+	else
+		vmm_end_orphan(vmm, sb->dir);
 }
 
 /**

@@ -320,6 +320,8 @@ void template_remove_stale(struct vmm *vmm)
 		    !str_ends(entry->d_name, ".tmp"))
 			continue;
 		path = str_format("%s/%s", vmm->template_dir, entry->d_name);
+		if (path && str_ends(path, ".tmp"))
+			vmm_end_orphan(vmm, path); /* a daemon was killed while it made it */
 		if (path && fs_remove_tree(path) < 0)
 			log_warn("cannot remove the old template %s", path);
 	}

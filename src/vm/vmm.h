@@ -38,3 +38,5 @@ struct vmm {
 	struct template *templates; /* owned */
 	pthread_mutex_t upper_lock; /* the upper disks' master is made once */
 };
+
+void vmm_end_orphan(struct vmm *vmm, const char *dir);

@@ -28,7 +28,17 @@ if mode == "vanish":
     sys.exit(0)
 if mode == "nonsense":
     qmp.sendall(b"hello?\n")
-for line in qmp.makefile():
+def lines():
+    """What the client says; one that is "patient" outlives its clients, as the real one does."""
+    global qmp
+    yield from qmp.makefile()
+    while mode == "patient":
+        qmp, _ = listener.accept()
+        say({"QMP": {"version": {}, "capabilities": []}})
+        yield from qmp.makefile()
+
+
+for line in lines():
     command = json.loads(line)
     name = command["execute"]
     if mode == "refuse" and name == "migrate-incoming":
@@ -38,6 +48,8 @@ for line in qmp.makefile():
         say({"id": command["id"], "return": {"status": "paused" if mode == "paused" else "running"}})
         continue
     say({"id": command["id"], "return": {}})
+    if name == "quit":
+        sys.exit(0)
     if name == "cont":
         if mode == "corrupt":
             print("fake: load of migration failed: Invalid argument", file=sys.stderr)

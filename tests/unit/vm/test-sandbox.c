@@ -242,6 +242,78 @@ TEST(a_vm_that_never_ran_is_not_adopted)
 	ASSERT(kill(pid, 0) < 0 || qemu_process_start_ticks(pid, &(uint64_t){0}) == -ESRCH);
 }
 
+static bool is_dead(pid_t pid)
+{
+	uint64_t ticks;
+
+	for (int i = 0; i < 500 && qemu_process_start_ticks(pid, &ticks) == 0; i++)
+		usleep(10000);
+	return qemu_process_start_ticks(pid, &ticks) == -ESRCH;
+}
+
+static bool keep_none(void *user UNUSED, const char *id UNUSED)
+{
+	return false;
+}
+
+/* Goal: a daemon killed before it wrote down its QEMU leaves none behind. */
+TEST(a_vm_without_a_record_is_ended)
+{
+	struct Arca__V1__HelloResponse *hello = NULL;
+	struct sandbox *sb = NULL;
+	struct err err = {};
+	char id[ID_BUF];
+
+	for (int i = 0; i < 2; i++) {
+		_cleanup_free_ char *record = NULL;
+		pid_t pid;
+
+		if (start("patient", id, &sb, &err) < 0)
+			TEST_FAIL("%s", err.msg);
+		record = str_format("%s/%s/vm.json", run, id);
+		pid = sandbox_pid(sb);
+		sandbox_free(sb);
+		sb = NULL;
+		ASSERT_OK(unlink(record));
+		if (i == 0)
+			ASSERT_ERROR(sandbox_adopt(vmm, id, on_gone, NULL, &sb, &hello, &err),
+				     ENOENT);
+		else
+			ASSERT_OK(vmm_sweep(vmm, keep_none, NULL));
+		ASSERT(!left_behind(id));
+		ASSERT(is_dead(pid));
+	}
+}
+
+/* Goal: nor does one killed while it made a template. */
+TEST(a_half_made_template_has_no_vm)
+{
+	_cleanup_free_ char *half = str_format("%s/0123456789abcdef-tcg-1x256.tmp", templates);
+	_cleanup_free_ char *from = NULL, *record = NULL;
+	struct vm_config config = {.qemu_path = FAKE_QEMU,
+				   .kernel_path = "/etc/passwd",
+				   .initrd_path = "/etc/passwd",
+				   .template_dir = templates,
+				   .run_dir = run,
+				   .accel = VM_ACCEL_TCG};
+	struct sandbox *sb = NULL;
+	struct vmm *second = NULL;
+	struct err err = {};
+	char id[ID_BUF];
+	pid_t pid;
+
+	if (start("patient", id, &sb, &err) < 0)
+		TEST_FAIL("%s", err.msg);
+	pid = sandbox_pid(sb);
+	sandbox_free(sb);
+	from = str_format("%s/%s", run, id);
+	ASSERT_OK(rename(from, half)); /* its sockets are what a build's look like */
+	ASSERT_OK(vmm_new(loop, &config, &second, &err));
+	vmm_free(second);
+	ASSERT(!fs_exists(half));
+	ASSERT(is_dead(pid));
+}
+
 TEST(shapes_that_cannot_be)
 {
 	static const struct vm_shape shapes[] = {
