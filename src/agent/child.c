@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "agent/init.h"
@@ -116,17 +117,12 @@ static int child_join_container(const struct child_start *start, struct err *err
 	return 0;
 }
 
-static int child_set_stdio(const struct child_start *start, bool is_init, struct err *err)
+static int child_set_pipes(const struct child_start *start, struct err *err)
 {
-	const Arca__V1__ProcessSpec *process = start->request->process;
 	int fds[3] = {start->in_fd, start->out_fd, start->error_fd};
-	int r;
 
-	(void)setsid(); /* a seed is a leader already */
-	if (process->tty) {
-		r = tty_open(start->report_fd, process->rows, process->cols, is_init);
-		return r < 0 ? err_sys(err, r, "cannot open a terminal") : 0;
-	}
+	if (start->request->process->tty)
+		return 0;
 	for (int i = 0; i < 3; i++) {
 		if (fds[i] < 0)
 			fds[i] = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -136,15 +132,57 @@ static int child_set_stdio(const struct child_start *start, bool is_init, struct
 	return 0;
 }
 
+/*
+ * An exec is born with all descriptors of the agent, directories outside of the container among
+ * them, and the container decides where a working directory leads: to /proc/self/fd/N as well.
+ */
+static int child_close_others(int report_fd, struct err *err)
+{
+	unsigned int keep = (unsigned int)report_fd;
+
+	if ((keep > 3 && close_range(3, keep - 1, 0) < 0) || close_range(keep + 1, ~0U, 0) < 0)
+		return err_sys(err, -errno, "cannot close what is the agent's");
+	return 0;
+}
+
+static int child_set_terminal(const struct child_start *start, bool is_init, struct err *err)
+{
+	const Arca__V1__ProcessSpec *process = start->request->process;
+	int r = 0;
+
+	(void)setsid(); /* a seed is a leader already */
+	if (process->tty)
+		r = tty_open(start->report_fd, process->rows, process->cols, is_init);
+	return r < 0 ? err_sys(err, r, "cannot open a terminal") : 0;
+}
+
+/* Into the container, with nothing of the agent's but stdio and the way to report. */
+static int child_enter(const struct child_start *start, bool is_init, struct err *err)
+{
+	int r;
+
+	/* An init's /dev is our own and nobody was in it yet; an exec takes the agent's. */
+	if (is_init) {
+		r = child_become_container(start, err);
+		if (r == 0)
+			r = child_set_pipes(start, err);
+	} else {
+		r = child_set_pipes(start, err);
+		if (r == 0)
+			r = child_join_container(start, err);
+	}
+	return r < 0 ? r : child_close_others(start->report_fd, err);
+}
+
 /* /dev/stdout and friends are opened again by their names: let the user do so. */
 static void child_own_stdio(uid_t uid)
 {
-	struct stat st, null;
+	struct stat st;
 
-	if (uid == 0 || stat("/dev/null", &null) < 0)
+	if (uid == 0)
 		return;
 	for (int fd = 0; fd < 3; fd++) {
-		if (fstat(fd, &st) == 0 && st.st_rdev != null.st_rdev)
+		if (fstat(fd, &st) == 0 && st.st_rdev != makedev(1, 3)) /* not /dev/null */
 			if (fchown(fd, uid, (gid_t)-1) < 0)
 				return; /* as runc: where it can be done */
 	}
@@ -255,10 +293,9 @@ void child_run(const struct child_start *start)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	r = child_set_oom_score(start->request->process, &err);
 	if (r == 0)
-		r = is_init ? child_become_container(start, &err)
-			    : child_join_container(start, &err);
+		r = child_enter(start, is_init, &err);
 	if (r == 0)
-		r = child_set_stdio(start, is_init, &err);
+		r = child_set_terminal(start, is_init, &err);
 	if (r == 0)
 		r = child_start_program(start, is_init, &err);
 	report_fail(start->report_fd, &err);

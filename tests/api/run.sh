@@ -38,6 +38,15 @@ t_env_workdir_user_entrypoint() {
 	eq "$(drun --entrypoint echo busybox a b)" "a b"
 	eq "$(drun --group-add 77 busybox id -G)" "0 77"
 }
+t_an_exec_has_no_descriptor_of_the_agent() {
+	local n
+	docker run -d --rm --name box --network none busybox sleep 300 >/dev/null
+	for n in $(seq 3 15); do fails docker exec -w "/proc/self/fd/$n" box ls -a; done
+	eq "$(docker exec box sh -c 'readlink /proc/self/fd/0')" /dev/null
+	docker exec box sh -c 'rm /dev/null; mkfifo /dev/null'
+	eq "$(docker exec -u 5 box echo ok)" ok
+	docker rm -f box >/dev/null
+}
 t_hostname_and_files() {
 	eq "$(drun --hostname box busybox hostname)" box
 	has "$(drun --add-host a.example:10.1.2.3 busybox cat /etc/hosts)" "10.1.2.3"
