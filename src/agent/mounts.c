@@ -22,6 +22,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "agent/dev.h"
@@ -219,6 +220,21 @@ static int mounts_files(int root_fd, const Arca__V1__ContainerSpec *spec, struct
 	return 0;
 }
 
+/* What hides a path: an empty folder, or the container's own /dev/null. */
+static int mounts_open_mask(int root_fd, bool directory)
+{
+	_cleanup_close_ int null = directory ? -EBADF : root_open(root_fd, "/dev/null", O_PATH);
+	unsigned int flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC;
+	struct stat st;
+
+	if (directory)
+		return open_tree(AT_FDCWD, STAGE_EMPTY, flags);
+	/* A /dev of the container's making may hold anything under that name. */
+	if (null < 0 || fstat(null, &st) < 0 || st.st_rdev != makedev(1, 3))
+		return open_tree(AT_FDCWD, "/dev/null", flags);
+	return open_tree(null, "", flags | AT_EMPTY_PATH);
+}
+
 static int mounts_mask(int root_fd, const char *path)
 {
 	_cleanup_close_ int target = root_open(root_fd, path, O_PATH), tree = -EBADF;
@@ -230,8 +246,7 @@ static int mounts_mask(int root_fd, const char *path)
 		return target;
 	if (fstat(target, &st) < 0)
 		return -errno;
-	tree = open_tree(AT_FDCWD, S_ISDIR(st.st_mode) ? STAGE_EMPTY : "/dev/null",
-			 OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	tree = mounts_open_mask(root_fd, S_ISDIR(st.st_mode));
 	return tree < 0 ? -errno : mounts_bind_over(tree, target);
 }
 
