@@ -79,7 +79,8 @@ static int main_prepare(struct agent *agent)
 	/* Not before: a seed would hold a copy of its mounts. */
 	rootfs_boot();
 	/* A container that eats all memory must not have us wait for our own pages. */
-	(void)mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT);
+	(void)mlockall(MCL_CURRENT);
+	(void)mlockall(MCL_FUTURE | MCL_ONFAULT);
 	/* Last: an open port tells the host that the VM is ready for its template. */
 	r = port_open(&fd);
 	return r < 0 ? r : port_serve(agent, fd);

@@ -11,7 +11,7 @@
  * starts from there.
  *
  *	seed_new() -> clone3 into a cgroup -> unshare(cgroup) -> stage -> REPORT_READY
- *	seed_start() -> memfd with the request + descriptors -> child_run() -> execve
+ *	seed_start() -> request in shared memory + descriptors -> child_run() -> execve
  *
  * A container that wants other namespaces gets a seed made when it comes, by the same steps.
  */
@@ -42,16 +42,18 @@
 #include "agent/stage.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "rpc/client.h"
 #include "base/str.h"
 
-#define SEED_FDS_FIXED 5 /* request, root, in, out, error */
+#define SEED_FDS_FIXED 4 /* root, in, out, error */
+#define SEED_REQUEST_BYTES (RPC_MESSAGE_MAX + 4096)
 #define SEED_FDS_MAX (SEED_FDS_FIXED + MOUNTS_BINDS_MAX)
 #define SEED_REPORT_FD 3
 
 /* First bytes of the message that starts it: which of the descriptors are there. */
 struct seed_letter {
 	bool present[SEED_FDS_FIXED];
-	size_t n_binds;
+	size_t request_len;
 };
 
 union seed_control {
@@ -103,7 +105,11 @@ static int seed_prepare(unsigned long ns_flags)
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return -errno;
 	r = ns_flags & CLONE_NEWNET ? seed_loopback_up() : 0;
-	return r < 0 ? r : stage_build();
+	if (r == 0)
+		r = stage_build();
+	/* Every page that it will touch is there, and its own: no faults when it is woken. */
+	(void)mlockall(MCL_CURRENT);
+	return r;
 }
 
 /* Return: descriptors received into @fds (positive), 0 when the agent went away, negative errno */
@@ -130,22 +136,8 @@ static int seed_receive(struct seed_letter *ret_letter, int *fds)
 	return (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
 }
 
-static Arca__V1__StartRequest *seed_read_request(int fd)
-{
-	struct stat st;
-	void *data;
-
-	if (fstat(fd, &st) < 0)
-		return NULL;
-	data = mmap(NULL, (size_t)st.st_size + 1, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (data == MAP_FAILED)
-		return NULL;
-	/* The mapping stays until execve. */
-	return arca__v1__start_request__unpack(NULL, (size_t)st.st_size, data);
-}
-
-static void seed_main(unsigned long ns_flags) __attribute__((noreturn));
-static void seed_main(unsigned long ns_flags)
+static void seed_main(unsigned long ns_flags, const uint8_t *request) __attribute__((noreturn));
+static void seed_main(unsigned long ns_flags, const uint8_t *request)
 {
 	int fds[SEED_FDS_MAX], fixed[SEED_FDS_FIXED], used = 0, n, r;
 	struct seed_letter letter;
@@ -164,15 +156,15 @@ static void seed_main(unsigned long ns_flags)
 		_exit(0);
 	for (int i = 0; i < SEED_FDS_FIXED; i++)
 		fixed[i] = letter.present[i] && used < n ? fds[used++] : -EBADF;
-	start.request = seed_read_request(fixed[0]);
+	start.request = arca__v1__start_request__unpack(NULL, letter.request_len, request);
 	if (!start.request) {
 		(void)err_oom(&err);
 		report_fail(SEED_REPORT_FD, &err);
 	}
-	start.root_mount_fd = fixed[1];
-	start.in_fd = fixed[2];
-	start.out_fd = fixed[3];
-	start.error_fd = fixed[4];
+	start.root_mount_fd = fixed[0];
+	start.in_fd = fixed[1];
+	start.out_fd = fixed[2];
+	start.error_fd = fixed[3];
 	start.bind_fds = fds + used;
 	start.n_bind_fds = (size_t)(n - used);
 	child_run(&start);
@@ -235,6 +227,18 @@ void seed_release_namespaces(struct seed *seed)
 	}
 }
 
+static uint8_t *seed_map_request(void)
+{
+	void *at = mmap(NULL, SEED_REQUEST_BYTES, PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (at == MAP_FAILED)
+		return NULL;
+	/* All of it now: whoever touches a page first pays for it in his cgroup. */
+	memset(at, 0, SEED_REQUEST_BYTES);
+	return at;
+}
+
 /**
  * seed_new() - Make a seed and wait until it is ready
  * @agent:    Agent
@@ -250,6 +254,9 @@ int seed_new(struct agent *agent, unsigned long ns_flags, struct seed **ret_seed
 	int pair[2], r;
 
 	if (!seed)
+		return -ENOMEM;
+	seed->request = seed_map_request();
+	if (!seed->request)
 		return -ENOMEM;
 	seed->pidfd = seed->report_fd = -EBADF;
 	for (size_t i = 0; i < SEED_NS_MAX; i++)
@@ -273,7 +280,7 @@ int seed_new(struct agent *agent, unsigned long ns_flags, struct seed **ret_seed
 	if (seed->pid == 0) {
 		if (theirs != SEED_REPORT_FD && dup3(theirs, SEED_REPORT_FD, O_CLOEXEC) < 0)
 			_exit(1);
-		seed_main(ns_flags);
+		seed_main(ns_flags, seed->request);
 	}
 	cleanup_close(&theirs);
 	theirs = -EBADF;
@@ -294,6 +301,8 @@ void seed_free(struct seed *seed)
 	if (seed->pid > 0)
 		(void)kill(seed->pid, SIGKILL); /* ours; reaped with all others */
 	seed_release_namespaces(seed);
+	if (seed->request)
+		(void)munmap(seed->request, SEED_REQUEST_BYTES); /* ours */
 	if (seed->report_fd >= 0)
 		(void)close(seed->report_fd); /* a socket */
 	if (seed->pidfd >= 0)
@@ -302,23 +311,16 @@ void seed_free(struct seed *seed)
 	free(seed);
 }
 
-/* The packed request in a file that only lives in memory. */
-static int seed_write_request(const Arca__V1__StartRequest *request, int *ret_fd)
+/* The packed request, where the seed can see it. */
+static int seed_write_request(const struct seed *seed, const Arca__V1__StartRequest *request,
+			      size_t *ret_len)
 {
 	size_t len = arca__v1__start_request__get_packed_size(request);
-	_cleanup_close_ int fd = memfd_create("request", MFD_CLOEXEC);
-	_cleanup_free_ uint8_t *data = malloc(len + 1);
-	int r;
 
-	if (fd < 0)
-		return -errno;
-	if (!data)
-		return -ENOMEM;
-	(void)arca__v1__start_request__pack(request, data); /* writes len bytes */
-	r = fs_write_all(fd, data, len);
-	if (r < 0)
-		return r;
-	*ret_fd = TAKE_FD(fd);
+	if (len > SEED_REQUEST_BYTES)
+		return -E2BIG;
+	(void)arca__v1__start_request__pack(request, seed->request); /* writes len bytes */
+	*ret_len = len;
 	return 0;
 }
 
@@ -336,20 +338,18 @@ static int seed_write_request(const Arca__V1__StartRequest *request, int *ret_fd
 int seed_start(const struct seed *seed, const Arca__V1__StartRequest *request,
 	       const struct seed_fds *fds, struct err *err)
 {
-	_cleanup_close_ int request_fd = -EBADF;
 	union seed_control control = {0};
-	struct seed_letter letter = {.n_binds = fds->n_binds};
+	struct seed_letter letter = {0};
 	struct iovec iov = {.iov_base = &letter, .iov_len = sizeof(letter)};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control};
 	int all[SEED_FDS_MAX], r;
 	size_t n = 0;
 	struct cmsghdr *c;
 
-	r = seed_write_request(request, &request_fd);
+	r = seed_write_request(seed, request, &letter.request_len);
 	if (r < 0)
 		return err_sys(err, r, "cannot pass the request on");
-	const int fixed[SEED_FDS_FIXED] = {request_fd, fds->root_mount, fds->in, fds->out,
-					   fds->error};
+	const int fixed[SEED_FDS_FIXED] = {fds->root_mount, fds->in, fds->out, fds->error};
 
 	for (size_t i = 0; i < SEED_FDS_FIXED; i++) {
 		letter.present[i] = fixed[i] >= 0;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "agent.pb-c.h"
@@ -25,6 +26,7 @@ struct seed_fds {
 struct seed {
 	pid_t pid;		/* in our pid namespace; 0: handed on */
 	int pidfd;		/* owned */
+	uint8_t *request;	/* owned: memory that both see */
 	int report_fd;		/* owned: our end */
 	unsigned long ns_flags; /* CLONE_NEW* it has */
 	struct cgroup cgroup;
