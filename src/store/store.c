@@ -21,11 +21,14 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <uthash.h>
 
 #include "base/cleanup.h"
@@ -453,6 +456,15 @@ static int store_migrate(struct store *store, const char *path, struct err *err)
 
 DEFINE_CLEANUP(struct store *, store_close)
 
+/* The rows hold the containers' environments, secrets and all; SQLite alone makes 0644 of it. Its
+ * log and index beside it get the modes of the database. */
+static int store_make_file(const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	return fd < 0 || fchmod(fd, 0600) < 0 ? -errno : 0;
+}
+
 /**
  * store_open() - Open or make the database and bring it to today's schema
  * @path:	File; its folder exists
@@ -474,6 +486,9 @@ int store_open(const char *path, struct store **ret_store, struct err *err)
 	(void)pthread_mutex_init(&store->lock, &attr);
 	(void)pthread_mutexattr_destroy(&attr);
 
+	r = store_make_file(path);
+	if (r < 0)
+		return err_sys(err, r, "cannot open the database %s", path);
 	rc = sqlite3_open_v2(path, &store->db,
 			     SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
 				     SQLITE_OPEN_EXRESCODE,

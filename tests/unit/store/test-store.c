@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/fs.h"
@@ -62,6 +63,33 @@ TEST(opens_twice_and_keeps_rows)
 	ASSERT_EQ(count(f.store, "SELECT v FROM t"), INT64_MIN);
 	ASSERT_EQ(count(f.store, "PRAGMA user_version"), store_migrations_n);
 	ASSERT_EQ(count(f.store, "PRAGMA foreign_keys"), 1);
+}
+
+static unsigned int mode_of(const char *path, const char *suffix)
+{
+	_cleanup_free_ char *name = str_format("%s%s", path, suffix);
+	struct stat st;
+
+	return name && stat(name, &st) == 0 ? st.st_mode & 07777 : 0;
+}
+
+/* Goal: the folder can be entered by everybody, the rows are read by the daemon alone. */
+TEST(nobody_else_reads_it)
+{
+	mode_t old = umask(022);
+	FIXTURE;
+
+	ASSERT_OK(fixture_open(&f));
+	ASSERT_OK(store_exec(f.store, "CREATE TABLE t (k)", NULL, NULL, ""));
+	ASSERT_EQ(mode_of(f.path, ""), 0600);
+	ASSERT_EQ(mode_of(f.path, "-wal"), 0600);
+	ASSERT_EQ(mode_of(f.path, "-shm"), 0600);
+	store_close(f.store);
+	f.store = NULL;
+	ASSERT_OK(chmod(f.path, 0644)); /* an earlier version's */
+	ASSERT_OK(store_open(f.path, &f.store, NULL));
+	ASSERT_EQ(mode_of(f.path, ""), 0600);
+	(void)umask(old);
 }
 
 TEST(refuses_a_newer_database_and_a_foreign_file)
