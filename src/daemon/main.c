@@ -50,7 +50,8 @@ struct daemon {
 	struct http_server *server; /* owned */
 	struct listen_socket sockets[LISTEN_FDS_MAX];
 	int n_sockets;
-	int lock_fd;
+	int lock_fds[2]; /* data root, exec root */
+	bool has_pidfile;
 	char hostname[256];
 	pthread_t warmer; /* builds the default shape's template while the first clients come */
 	bool warming;
@@ -67,40 +68,52 @@ static char *daemon_path(const char *root, const char *name)
 	return str_format("%s/%s", root, name);
 }
 
-static int daemon_up_roots(struct daemon *d, struct err *err)
+/* One daemon a folder: each sweeps away what it does not know. */
+static int daemon_lock_root(const char *root, const char *what, int *ret_fd, struct err *err)
 {
-	_cleanup_free_ char *lock = daemon_path(d->opts.data_root, "arcad.lock");
-	char pid[16];
+	_cleanup_free_ char *lock = daemon_path(root, "arcad.lock");
 	int r;
 
 	if (!lock)
 		return err_oom(err);
-	r = fs_mkdir_p(d->opts.data_root, 0711);
+	r = fs_mkdir_p(root, 0711);
 	if (r < 0)
-		return err_sys(err, r, "cannot make the data root %s", d->opts.data_root);
-	r = fs_mkdir_p(d->opts.exec_root, 0711);
-	if (r < 0)
-		return err_sys(err, r, "cannot make the exec root %s", d->opts.exec_root);
-	d->lock_fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (d->lock_fd < 0)
+		return err_sys(err, r, "cannot make the %s root %s", what, root);
+	*ret_fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (*ret_fd < 0)
 		return err_sys(err, -errno, "cannot open %s", lock);
-	if (flock(d->lock_fd, LOCK_EX | LOCK_NB) < 0)
-		return err_user(err, ERR_CONFLICT, "the data root %s is in use by another arcad",
-				d->opts.data_root);
+	if (flock(*ret_fd, LOCK_EX | LOCK_NB) < 0)
+		return err_user(err, ERR_CONFLICT, "the %s root %s is in use by another arcad",
+				what, root);
+	return 0;
+}
+
+static int daemon_up_roots(struct daemon *d, struct err *err)
+{
+	char pid[16];
+	int r;
+
+	r = daemon_lock_root(d->opts.data_root, "data", &d->lock_fds[0], err);
+	if (r == 0 && !str_eq(d->opts.data_root, d->opts.exec_root))
+		r = daemon_lock_root(d->opts.exec_root, "exec", &d->lock_fds[1], err);
+	if (r < 0)
+		return r;
 	if (d->opts.pidfile) {
 		(void)snprintf(pid, sizeof(pid), "%d", (int)getpid());
 		r = fs_write_file(d->opts.pidfile, pid, strlen(pid), 0644);
 		if (r < 0)
 			return err_sys(err, r, "cannot write %s", d->opts.pidfile);
+		d->has_pidfile = true;
 	}
 	return 0;
 }
 
 static void daemon_down_roots(struct daemon *d)
 {
-	if (d->opts.pidfile)
-		(void)unlink(d->opts.pidfile); /* it may never have been written */
-	cleanup_close(&d->lock_fd);
+	if (d->has_pidfile)
+		(void)unlink(d->opts.pidfile); /* stale otherwise, and replaced by the next */
+	cleanup_close(&d->lock_fds[1]);
+	cleanup_close(&d->lock_fds[0]);
 }
 
 static int daemon_up_loop(struct daemon *d, struct err *err)
@@ -363,7 +376,7 @@ static void daemon_raise_limits(void)
 
 int main(int argc, char **argv)
 {
-	struct daemon d = {.lock_fd = -EBADF};
+	struct daemon d = {.lock_fds = {-EBADF, -EBADF}};
 	struct err err = {0};
 	sigset_t signals;
 	int r;
