@@ -358,6 +358,8 @@ static int daemon_run(struct daemon *d, const sigset_t *signals)
 		} while (sig == SIGHUP);
 		log_info("stopping on signal %d; containers keep running", sig);
 	}
+	if (d->core.vmm)
+		vmm_end_builds(d->core.vmm); /* the steps back wait for those who wait for one */
 	while (up-- > 0)
 		daemon_steps[up].down(d);
 	return r;

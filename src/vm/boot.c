@@ -224,6 +224,16 @@ static int boot_open_qmp(struct vmm *vmm, const char *dir, struct qmp **ret_qmp,
 	return qmp_call(*ret_qmp, "qmp_capabilities", NULL, BOOT_QMP_TIMEOUT_MS, NULL, err);
 }
 
+/* What vmm_end_builds() may kill; NULL before it is freed. */
+static void boot_set_current(struct vmm *vmm, struct qemu *qemu)
+{
+	pthread_mutex_lock(&vmm->lock);
+	vmm->booting = qemu;
+	if (qemu && vmm->ending)
+		qemu_kill(qemu);
+	pthread_mutex_unlock(&vmm->lock);
+}
+
 static void boot_explain(struct qemu *qemu, const char *dir, struct err *err)
 {
 	_cleanup_free_ char *log = str_format("%s/qemu.log", dir);
@@ -261,6 +271,7 @@ int boot_and_save(struct vmm *vmm, struct vm_shape shape, bool kvm, unsigned int
 	int r;
 
 	r = boot_spawn(vmm, shape, kvm, dir, &qemu, err);
+	boot_set_current(vmm, qemu);
 	if (r == 0)
 		r = boot_open_qmp(vmm, dir, &qmp, err);
 	if (r == 0) {
@@ -275,6 +286,7 @@ int boot_and_save(struct vmm *vmm, struct vm_shape shape, bool kvm, unsigned int
 	}
 	if (r == 0)
 		r = boot_wait_saved(qmp, err);
+	boot_set_current(vmm, NULL);
 	if (r < 0) {
 		if (qemu)
 			boot_explain(qemu, dir, err);

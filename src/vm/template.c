@@ -193,7 +193,7 @@ static int template_build(struct vmm *vmm, struct template *t, struct err *err)
 	if (vmm->accel == VM_ACCEL_TCG)
 		return template_boot(vmm, t, false, VMM_BOOT_TIMEOUT_MS, err);
 	r = template_boot(vmm, t, true, forced ? VMM_BOOT_TIMEOUT_MS : VMM_KVM_DEADLINE_MS, err);
-	if (r < 0 && !forced) {
+	if (r < 0 && !forced && !vmm_is_ending(vmm)) {
 		log_warn("KVM does not work here (%s): VMs are emulated in software, which is slow",
 			 err->msg);
 		r = template_boot(vmm, t, false, VMM_BOOT_TIMEOUT_MS, err);
@@ -235,7 +235,9 @@ static int template_build_shared(struct vmm *vmm, struct template *t, uint64_t s
 		failure = t->failure;
 		r = failure.errnum < 0 ? failure.errnum : -EIO;
 	} else if (!t->ready) {
-		r = template_build(vmm, t, &failure);
+		r = vmm_is_ending(vmm) ? -ECANCELED : template_build(vmm, t, &failure);
+		if (r < 0 && vmm_is_ending(vmm))
+			r = err_sys(&failure, -ECANCELED, "the daemon is shutting down");
 		if (r < 0) {
 			t->failed_us = clock_us();
 			t->failure = failure;

@@ -34,6 +34,8 @@ struct vm_shape {
 
 int vmm_new(struct loop *loop, const struct vm_config *config, struct vmm **ret_vmm,
 	    struct err *err);
+void vmm_end_builds(
+	struct vmm *vmm);	/* templates that are being made fail at once; before a shutdown */
 void vmm_free(struct vmm *vmm); /* leaves running VMs alone */
 /* Make the template of a shape if it is not there (blocking, seconds). Concurrent callers share one
  * build. */

@@ -29,6 +29,7 @@
 #include "base/str.h"
 #include "vm/accel.h"
 #include "vm/argv.h"
+#include "vm/qemu.h"
 #include "vm/template.h"
 
 #define VMM_OUTPUT_MAX 1024 /* of qemu --version, bytes */
@@ -242,6 +243,35 @@ int vmm_new(struct loop *loop, const struct vm_config *config, struct vmm **ret_
 	accel_begin(vmm);
 	*ret_vmm = TAKE_PTR(vmm);
 	return 0;
+}
+
+/**
+ * vmm_end_builds() - Whoever waits for a template fails now; none is made any more
+ * @vmm: Manager, before the daemon waits for its threads
+ */
+void vmm_end_builds(struct vmm *vmm)
+{
+	pthread_mutex_lock(&vmm->lock);
+	vmm->ending = true;
+	if (vmm->booting)
+		qemu_kill(vmm->booting);
+	pthread_mutex_unlock(&vmm->lock);
+}
+
+/**
+ * vmm_is_ending() - Whether vmm_end_builds() was called
+ * @vmm: Manager
+ *
+ * Return: the answer
+ */
+bool vmm_is_ending(struct vmm *vmm)
+{
+	bool ending;
+
+	pthread_mutex_lock(&vmm->lock);
+	ending = vmm->ending;
+	pthread_mutex_unlock(&vmm->lock);
+	return ending;
 }
 
 /**

@@ -9,6 +9,7 @@
 #include "vm/vm.h"
 
 struct loop;
+struct qemu;
 struct template;
 
 #define VMM_VERSION_MAX 64
@@ -34,9 +35,12 @@ struct vmm {
 	_Atomic enum vm_accel accel; /* as far as it is decided */
 
 	pthread_mutex_t build_lock; /* one template is built at a time; before lock */
-	pthread_mutex_t lock;	    /* guards templates */
+	pthread_mutex_t lock;	    /* guards templates, booting, ending */
 	struct template *templates; /* owned */
+	struct qemu *booting;	    /* borrowed from the build that goes on */
+	bool ending;		    /* no template is made any more */
 	pthread_mutex_t upper_lock; /* the upper disks' master is made once */
 };
 
+bool vmm_is_ending(struct vmm *vmm);
 void vmm_end_orphan(struct vmm *vmm, const char *dir);

@@ -8,10 +8,14 @@ import json
 import os
 import socket
 import sys
+import time
 
 if "--version" in sys.argv:
     print("QEMU emulator version 0.0.1 (fake)")
     sys.exit(0)
+
+if os.environ.get("FAKE_BOOT") == "hang":
+    time.sleep(60)
 
 blockdev = [a for a in sys.argv if '"node-name":"upper"' in a][0]
 mode = open(json.loads(blockdev)["file"]["filename"]).readline().strip()

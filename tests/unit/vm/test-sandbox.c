@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test-sandbox.c - sandboxes whose QEMU, or whose agent, fails in every way a fake one can */
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
@@ -348,6 +349,33 @@ TEST(a_half_template_is_not_used)
 	ASSERT_EQ(err.kind, ERR_INTERNAL);
 	ASSERT(clock_us() - t0 < 20000000);
 	vmm_free(second);
+}
+
+static void *prepare(void *err)
+{
+	static const struct vm_shape other = {2, 256};
+
+	return (void *)(intptr_t)vmm_prepare(vmm, other, err);
+}
+
+/* Goal: a daemon that is told to end does not wait for a boot. Last: no build follows it. */
+TEST(a_shutdown_ends_a_build)
+{
+	struct err err = {};
+	pthread_t thread;
+	void *r = NULL;
+	uint64_t t0;
+
+	ASSERT_OK(setenv("FAKE_BOOT", "hang", 1));
+	ASSERT_OK(pthread_create(&thread, NULL, prepare, &err));
+	usleep(300000);
+	t0 = clock_us();
+	vmm_end_builds(vmm);
+	ASSERT_OK(pthread_join(thread, &r));
+	ASSERT(clock_us() - t0 < 5000000);
+	ASSERT_EQ((int)(intptr_t)r, -ECANCELED);
+	ASSERT(str_starts(err.msg, "the daemon is shutting down"));
+	ASSERT(prepare(&err) != NULL); /* at once */
 }
 
 TEST(an_upper_disk_is_a_copy)
