@@ -6,10 +6,9 @@
 # FUZZ_SECONDS (default 10) bounds each fuzzer.
 set -uo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd); cd "$here" || exit 1
-build=$1; shift
+mkdir -p "$1"; build=$(realpath "$1"); shift
 parts=${*:-lint unit fuzz integration}
 results=$(mktemp); trap 'rm -f "$results"' EXIT
-mkdir -p "$build"
 
 # tap NAME CMD...: runs a TAP producer; a bad exit without a "not ok" counts as a failure of its own
 tap() {
@@ -38,7 +37,7 @@ part_unit() {
 	meson introspect "$build-asan" --tests | jq -r '.[] | select(.suite | any(endswith("vm")) | not) | [.name, (.cmd | join(" "))] | @tsv' >"$build/units"
 	while IFS=$'\t' read -r name cmd; do
 		# shellcheck disable=SC2086 # words of a command line
-		ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 tap "unit/$name" $cmd
+		ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 tap "unit/$name" env -C "$build-asan" $cmd
 	done <"$build/units"
 }
 part_fuzz() {

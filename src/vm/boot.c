@@ -97,14 +97,16 @@ static int boot_hello(struct rpc_client *client, unsigned int timeout_ms,
 	Arca__V1__HelloRequest request = ARCA__V1__HELLO_REQUEST__INIT;
 	ProtobufCMessage *reply = NULL;
 	const Arca__V1__HelloResponse *hello;
+	struct err why = {0};
 	int r;
 
 	r = rpc_call(client, "/arca.v1.Sandbox/Hello", &request.base,
-		     &arca__v1__hello_response__descriptor, timeout_ms, &reply, err);
-	if (r > 0)
-		return r == RPC_DEADLINE_EXCEEDED ? -ETIMEDOUT : -ECONNABORTED;
-	if (r < 0)
-		return r;
+		     &arca__v1__hello_response__descriptor, timeout_ms, &reply, &why);
+	if (r == RPC_DEADLINE_EXCEEDED || r == -ETIMEDOUT)
+		return err_sys(err, -ETIMEDOUT, "the agent in the VM does not answer");
+	if (r != 0)
+		return err_sys(err, r < 0 ? r : -ECONNABORTED,
+			       "the agent in the VM cannot be talked to (%s)", why.msg);
 	hello = (const Arca__V1__HelloResponse *)reply;
 	(void)snprintf(result->agent_version, sizeof(result->agent_version), "%s",
 		       hello->agent_version); /* cutting is fine, also below */

@@ -15,7 +15,7 @@ struct template;
 #define VMM_VERSION_MAX 64
 #define VMM_FINGERPRINT_LEN 16
 /* A mute guest is given up after so long. */
-#define VMM_BOOT_TIMEOUT_MS 120000
+#define VMM_BOOT_TIMEOUT_MS 60000
 #define VMM_KVM_DEADLINE_MS 10000
 #define VMM_HELLO_TIMEOUT_MS 60000
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # kill -9 of the daemon: VMs go on, no line is lost, exit codes are right, attach and exec work afterwards
 . "$(dirname "$0")/../lib.sh"
+DOCKER_TIMEOUT=240 # thousands of lines out of an emulated CPU
 d() { docker run -d --network none "$@"; }
 
 t_first_of_all_load() { image busybox; }
