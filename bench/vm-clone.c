@@ -168,8 +168,8 @@ int main(int argc, char **argv)
 	set_up(&b, argv[1]);
 	for (int i = 0; i < n; i++)
 		one(&b, i, i == n - 1);
-	printf("{\"n\": %d, \"accel\": \"%s\", \"pss_kib\": %ld, \"idle_us_per_s\": %llu", n, vmm_accel(b.vmm), b.pss_kib,
-	       (unsigned long long)b.idle_us);
+	printf("{\"n\": %d, \"accel\": \"%s\", \"pss_kib\": %ld, \"idle_us_per_s\": %llu", n,
+	       vmm_accel(b.vmm), b.pss_kib, (unsigned long long)b.idle_us);
 	for (int s = 0; s < STEPS; s++) {
 		qsort(b.us[s], (size_t)n, sizeof(b.us[s][0]), compare);
 		printf(", \"%s\": {\"unit\": \"us\", \"p50\": %llu, \"min\": %llu}", step_names[s],

@@ -312,9 +312,9 @@ TEST(sparse_lies_are_refused)
 		"GNU.sparse.size=9000\nGNU.sparse.map=18446744073709551615,2\n",
 		"GNU.sparse.size=9000\nGNU.sparse.numbytes=3\n", /* no offset */
 		"GNU.sparse.size=9000\nGNU.sparse.offset=1\nGNU.sparse.map=\n"
-		"GNU.sparse.numbytes=3\n", /* the offset is gone */
-		"GNU.sparse.major=1\n",				 /* no size */
-		"GNU.sparse.major=1\nGNU.sparse.realsize=10\n",	 /* no map */
+		"GNU.sparse.numbytes=3\n",			/* the offset is gone */
+		"GNU.sparse.major=1\n",				/* no size */
+		"GNU.sparse.major=1\nGNU.sparse.realsize=10\n", /* no map */
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(lies); i++) {
