@@ -9,23 +9,23 @@
  * is which blob. Names are only ever keys of that table, never paths on our disk; symbolic and hard
  * links (old `docker save` has them) are resolved inside it, at most LINKS_MAX deep.
  *
- * libarchive reads the tar; gzip and zstd around it are undone by inflate.c, bzip2 and xz by
- * unpack.c. It runs on the caller's thread. All bytes are hostile.
+ * tar.c reads the tar, not libarchive, which keeps as many pieces of a sparse file as an archive
+ * cares to list: gigabytes. gzip and zstd around it are undone by inflate.c, bzip2 and xz by
+ * unpack.c. It runs on the caller's thread. All bytes are hostile. Limits: those of tar.h,
+ * IMAGE_ARCHIVE_MEMBERS_MAX, MEMBER_NAME_MAX.
  */
 #include "image/image_archive.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <uthash.h>
 
 #include "base/cleanup.h"
 #include "base/sha256.h"
 #include "base/str.h"
 #include "image/inflate.h"
+#include "image/tar.h"
 #include "image/unpack.h"
 
 #define LINKS_MAX 8
@@ -47,17 +47,16 @@ struct reader {
 	struct ingest *in;	  /* borrowed */
 	struct unpack *unpack;	  /* owned */
 	struct inflate *inflate;  /* owned */
-	struct archive *tar;	  /* owned */
+	struct tar *tar;	  /* owned */
 	char *buffer;		  /* owned */
 	struct image_archive *to; /* borrowed */
 	int files;		  /* also those that a later one of the same name replaced */
-	int source_errno;	  /* of the stream itself, which libarchive would blur */
+	int source_errno;	  /* of the stream itself */
 };
 
 static void reader_done(struct reader *rd)
 {
-	if (rd->tar)
-		(void)archive_read_free(rd->tar); /* readers have nothing to lose */
+	tar_free(rd->tar);
 	inflate_free(rd->inflate);
 	unpack_free(rd->unpack);
 	free(rd->buffer);
@@ -70,15 +69,14 @@ static void member_free(struct member *m)
 	free(m);
 }
 
-static ssize_t reader_fill(struct archive *tar, void *user, const void **ret_data)
+static ssize_t reader_fill(void *user, const void **ret_data)
 {
 	struct reader *rd = user;
 	ssize_t n = inflate_read(rd->inflate, rd->buffer, BUFFER_BYTES);
 
 	if (n < 0) {
 		rd->source_errno = (int)n;
-		archive_set_error(tar, (int)-n, "%s", "read");
-		return -1;
+		return n;
 	}
 	*ret_data = rd->buffer;
 	return n;
@@ -145,10 +143,8 @@ static int reader_remember(struct reader *rd, const char *path, const char *link
 	return 0;
 }
 
-static int reader_failed(struct reader *rd, struct err *err)
+static int reader_failed(struct reader *rd, int r, struct err *err)
 {
-	const char *text = archive_error_string(rd->tar);
-
 	if (unpack_error(rd->unpack))
 		return err_user(err, ERR_INVALID, "invalid archive: %s", unpack_error(rd->unpack));
 	if (inflate_error(rd->inflate))
@@ -156,52 +152,48 @@ static int reader_failed(struct reader *rd, struct err *err)
 				inflate_error(rd->inflate));
 	if (rd->source_errno)
 		return err_sys(err, rd->source_errno, "the archive stopped halfway");
-	return err_user(err, ERR_INVALID, "invalid archive: %s", text ? text : "not a tar");
+	if (tar_error(rd->tar))
+		return err_user(err, ERR_INVALID, "invalid archive: %s", tar_error(rd->tar));
+	return err_sys(err, r, "cannot read the archive");
 }
 
-static int reader_data(struct reader *rd, struct ingest_blob *blob, const char *path,
-		       uint64_t total, struct err *err)
+static int reader_data(struct reader *rd, struct ingest_blob *blob, const struct tar_entry *entry,
+		       const char *path, struct err *err)
 {
-	uint64_t at = 0;
+	uint64_t at = 0, offset;
+	const void *data;
+	ssize_t n;
+	int r;
 
-	for (;;) {
-		const void *data;
-		size_t len;
-		la_int64_t offset;
-		int r = archive_read_data_block(rd->tar, &data, &len, &offset);
-
-		if (r == ARCHIVE_EOF)
-			break;
-		if (r != ARCHIVE_OK)
-			return reader_failed(rd, err);
-		if (offset < 0 || (uint64_t)offset != at)
+	while ((n = tar_data(rd->tar, &data, &offset)) > 0) {
+		if (offset != at)
 			return err_user(err, ERR_INVALID, "invalid archive: %.200s has holes",
 					path);
-		r = ingest_blob_add(rd->in, blob, data, len, err);
+		r = ingest_blob_add(rd->in, blob, data, (size_t)n, err);
 		if (r < 0)
 			return r;
-		at += len;
+		at += (uint64_t)n;
 	}
-	if (at != total)
-		return err_user(err, ERR_INVALID, "invalid archive: %.200s ends early", path);
+	if (n < 0)
+		return reader_failed(rd, (int)n, err);
+	if (at != entry->size)
+		return err_user(err, ERR_INVALID, "invalid archive: %.200s has holes", path);
 	return 0;
 }
 
-static int reader_file(struct reader *rd, struct archive_entry *entry, const char *path,
+static int reader_file(struct reader *rd, const struct tar_entry *entry, const char *path,
 		       struct err *err)
 {
 	struct ingest_blob *blob;
 	int r;
 
-	if (archive_entry_size(entry) < 0)
-		return err_user(err, ERR_INVALID, "invalid archive: %.200s has no size", path);
 	if (++rd->files > IMAGE_ARCHIVE_MEMBERS_MAX)
 		return err_user(err, ERR_INVALID, "invalid archive: more than %d files",
 				IMAGE_ARCHIVE_MEMBERS_MAX);
 	r = ingest_blob_begin(rd->in, &blob, err);
 	if (r < 0)
 		return r;
-	r = reader_data(rd, blob, path, (uint64_t)archive_entry_size(entry), err);
+	r = reader_data(rd, blob, entry, path, err);
 	if (r < 0)
 		return r;
 	r = ingest_blob_end(rd->in, blob, err);
@@ -210,26 +202,24 @@ static int reader_file(struct reader *rd, struct archive_entry *entry, const cha
 	return reader_remember(rd, path, NULL, blob, err);
 }
 
-static int reader_member(struct reader *rd, struct archive_entry *entry, struct err *err)
+static int reader_member(struct reader *rd, const struct tar_entry *entry, struct err *err)
 {
-	const char *name = archive_entry_pathname(entry);
-	const char *hard = archive_entry_hardlink(entry), *soft = archive_entry_symlink(entry);
 	_cleanup_free_ char *path = NULL, *link = NULL;
 
-	if (!name || strlen(name) > MEMBER_NAME_MAX)
+	if (strlen(entry->path) > MEMBER_NAME_MAX)
 		return 0; /* no name we would ever ask for */
-	path = member_normalise(NULL, name);
+	path = member_normalise(NULL, entry->path);
 	if (!path)
 		return 0; /* the root, or outside of it: nobody can ask for that either */
-	if (hard || soft) {
-		link = hard ? member_normalise(NULL, hard) : member_normalise(path, soft);
+	if (entry->type == TAR_LINK || entry->type == TAR_SYMLINK) {
+		if (strlen(entry->link) > MEMBER_NAME_MAX)
+			return 0;
+		link = member_normalise(entry->type == TAR_LINK ? NULL : path, entry->link);
 		if (!link || strlen(link) > MEMBER_NAME_MAX)
 			return 0;
 		return reader_remember(rd, path, link, NULL, err);
 	}
-	if (archive_entry_filetype(entry) != AE_IFREG)
-		return 0;
-	return reader_file(rd, entry, path, err);
+	return entry->type == TAR_FILE ? reader_file(rd, entry, path, err) : 0;
 }
 
 static int reader_open(struct reader *rd, const struct byte_source *source, struct err *err)
@@ -245,13 +235,8 @@ static int reader_open(struct reader *rd, const struct byte_source *source, stru
 	if (r < 0)
 		return err_sys(err, r, "cannot read the archive");
 	rd->buffer = malloc(BUFFER_BYTES);
-	rd->tar = archive_read_new();
-	if (!rd->buffer || !rd->tar)
+	if (!rd->buffer || tar_new(reader_fill, rd, &rd->tar) < 0)
 		return err_oom(err);
-	if (archive_read_support_format_tar(rd->tar) != ARCHIVE_OK)
-		return err_oom(err);
-	if (archive_read_open(rd->tar, rd, NULL, reader_fill, NULL) != ARCHIVE_OK)
-		return reader_failed(rd, err);
 	return 0;
 }
 
@@ -264,7 +249,7 @@ static int reader_drain(struct reader *rd, struct err *err)
 		;
 	if (n < 0) {
 		rd->source_errno = (int)n;
-		return reader_failed(rd, err);
+		return reader_failed(rd, (int)n, err);
 	}
 	return 0;
 }
@@ -285,7 +270,7 @@ int image_archive_read(struct ingest *in, const struct byte_source *source,
 {
 	_cleanup_(image_archive_freep) struct image_archive *archive = calloc(1, sizeof(*archive));
 	_cleanup_(reader_done) struct reader rd = {.in = in, .to = archive};
-	struct archive_entry *entry;
+	struct tar_entry entry;
 	int r;
 
 	if (!archive)
@@ -293,13 +278,13 @@ int image_archive_read(struct ingest *in, const struct byte_source *source,
 	r = reader_open(&rd, source, err);
 	if (r < 0)
 		return r;
-	while ((r = archive_read_next_header(rd.tar, &entry)) != ARCHIVE_EOF) {
-		if (r != ARCHIVE_OK && r != ARCHIVE_WARN) /* warnings: names in odd charsets */
-			return reader_failed(&rd, err);
-		r = reader_member(&rd, entry, err);
+	while ((r = tar_next(rd.tar, &entry)) > 0) {
+		r = reader_member(&rd, &entry, err);
 		if (r < 0)
 			return r;
 	}
+	if (r < 0)
+		return reader_failed(&rd, r, err);
 	r = reader_drain(&rd, err);
 	if (r < 0)
 		return r;

@@ -4,7 +4,7 @@
  *
  * DOC: Theory of operation
  *
- * Why not libarchive, which reads everything else here: it passes pax names through the locale. In
+ * Why not libarchive, which writes our archives: it passes pax names through the locale. In
  * a UTF-8 locale it normalises them (e + U+0301 becomes U+00E9), in the C locale it loses link
  * targets; both change files of an image. A layer's names are bytes and must come out as they went
  * in.

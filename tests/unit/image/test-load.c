@@ -406,6 +406,44 @@ TEST(an_archive_of_too_many_files_of_one_name_is_refused)
 	ASSERT(store_is_empty(&f));
 }
 
+/* A GNU sparse header of @blocks further blocks, each of 21 pieces of nothing, and no end. */
+static void put_endless_sparse(struct buf *b, int blocks)
+{
+	char h[512] = "x";
+	unsigned int sum = 0;
+
+	memcpy(h + 100, "0000644", 8);
+	memcpy(h + 124, "00000000000", 12);
+	memset(h + 148, ' ', 8);
+	h[156] = 'S';
+	memcpy(h + 257, "ustar  ", 8);
+	h[482] = 1;
+	memcpy(h + 483, "00000000001", 12);
+	for (size_t i = 0; i < sizeof(h); i++)
+		sum += (unsigned char)h[i];
+	(void)snprintf(h + 148, 8, "%06o", sum);
+	buf_add(b, h, sizeof(h));
+	memset(h, 0, sizeof(h));
+	for (int i = 0; i < 21 * 2; i++)
+		memcpy(h + 12 * i, "00000000000", 12);
+	h[504] = 1;
+	for (int i = 0; i < blocks; i++)
+		buf_add(b, h, sizeof(h));
+}
+
+/* Goal: a list of pieces of a sparse file is not memory without end. */
+TEST(an_archive_of_too_many_pieces_is_refused)
+{
+	_cleanup_buf_ struct buf out = {};
+	FIXTURE;
+
+	put_endless_sparse(&out, 60000);
+	ASSERT(load_buf(&f, &out) < 0);
+	ASSERT_EQ(f.err.kind, ERR_INVALID);
+	ASSERT(strstr(f.err.msg, "too many pieces"));
+	ASSERT(store_is_empty(&f));
+}
+
 static void add_blob(struct tar *t, const void *data, size_t len, char digest[static DIGEST_BUF])
 {
 	_cleanup_free_ char *path = NULL;
