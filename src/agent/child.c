@@ -95,6 +95,7 @@ static int child_become_container(const struct child_start *start, struct err *e
 	struct mounts_plan plan = {
 		.spec = spec,
 		.root_mount_fd = start->root_mount_fd,
+		.machine_id = start->machine_id,
 		.bind_fds = start->bind_fds,
 		.n_bind_fds = start->n_bind_fds,
 		.cwd = start->request->process->cwd,

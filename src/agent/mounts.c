@@ -25,6 +25,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "agent/agent.h"
 #include "agent/dev.h"
 #include "agent/root.h"
 #include "agent/stage.h"
@@ -283,6 +284,20 @@ static int mounts_boot_id(int root_fd, unsigned int number)
 			   number);
 }
 
+/* Images that want an id of their own per machine ship the file empty. */
+static int mounts_machine_id(int root_fd, const unsigned char *id, unsigned int number)
+{
+	_cleanup_close_ int fd = root_open(root_fd, "/etc/machine-id", O_PATH);
+	char text[2 * AGENT_MACHINE_ID_LEN + 2];
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size)
+		return 0;
+	str_hex(id, AGENT_MACHINE_ID_LEN, text);
+	strcat(text, "\n");
+	return mounts_file(root_fd, "/etc/machine-id", text, strlen(text), 0444, number);
+}
+
 static int mounts_protect(int root_fd, const Arca__V1__ContainerSpec *spec, struct err *err)
 {
 	int r;
@@ -345,8 +360,10 @@ int mounts_enter(const struct mounts_plan *plan, struct err *err)
 	if (r < 0)
 		return r;
 	r = mounts_boot_id(root_fd, (unsigned int)spec->n_files);
+	if (r == 0)
+		r = mounts_machine_id(root_fd, plan->machine_id, (unsigned int)spec->n_files + 1);
 	if (r < 0)
-		return err_sys(err, r, "cannot make a boot id");
+		return err_sys(err, r, "cannot give the container ids of its own");
 	if (!str_empty(plan->cwd)) {
 		r = mounts_make_cwd(root_fd, plan->cwd);
 		if (r < 0)

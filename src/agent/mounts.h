@@ -12,7 +12,8 @@ struct mounts_plan {
 	int root_mount_fd;		     /* borrowed: detached overlay */
 	const int *bind_fds;		     /* borrowed: detached trees, one per "bind" mount */
 	size_t n_bind_fds;
-	const char *cwd; /* made if missing; may be NULL */
+	const unsigned char *machine_id; /* borrowed: AGENT_MACHINE_ID_LEN bytes */
+	const char *cwd;		 /* made if missing; may be NULL */
 };
 
 int mounts_open_binds(const Arca__V1__ContainerSpec *spec, int *fds, size_t *ret_n,

@@ -54,6 +54,7 @@
 struct seed_letter {
 	bool present[SEED_FDS_FIXED];
 	size_t request_len;
+	unsigned char machine_id[AGENT_MACHINE_ID_LEN];
 };
 
 union seed_control {
@@ -161,6 +162,7 @@ static void seed_main(unsigned long ns_flags, const uint8_t *request)
 		(void)err_oom(&err);
 		report_fail(SEED_REPORT_FD, &err);
 	}
+	start.machine_id = letter.machine_id;
 	start.root_mount_fd = fixed[0];
 	start.in_fd = fixed[1];
 	start.out_fd = fixed[2];
@@ -326,6 +328,7 @@ static int seed_write_request(const struct seed *seed, const Arca__V1__StartRequ
 
 /**
  * seed_start() - Tell a seed what to become
+ * @agent:   Agent
  * @seed:    Seed, ready
  * @request: What
  * @fds:     Descriptors it needs; stay the caller's
@@ -335,8 +338,8 @@ static int seed_write_request(const struct seed *seed, const Arca__V1__StartRequ
  *
  * Return: 0 or negative errno
  */
-int seed_start(const struct seed *seed, const Arca__V1__StartRequest *request,
-	       const struct seed_fds *fds, struct err *err)
+int seed_start(const struct agent *agent, const struct seed *seed,
+	       const Arca__V1__StartRequest *request, const struct seed_fds *fds, struct err *err)
 {
 	union seed_control control = {0};
 	struct seed_letter letter = {0};
@@ -349,6 +352,7 @@ int seed_start(const struct seed *seed, const Arca__V1__StartRequest *request,
 	r = seed_write_request(seed, request, &letter.request_len);
 	if (r < 0)
 		return err_sys(err, r, "cannot pass the request on");
+	memcpy(letter.machine_id, agent->machine_id, sizeof(letter.machine_id));
 	const int fixed[SEED_FDS_FIXED] = {fds->root_mount, fds->in, fds->out, fds->error};
 
 	for (size_t i = 0; i < SEED_FDS_FIXED; i++) {

@@ -38,5 +38,5 @@ int seed_new(struct agent *agent, unsigned long ns_flags, struct seed **ret_seed
 void seed_free(struct seed *seed);
 DEFINE_CLEANUP(struct seed *, seed_free)
 void seed_release_namespaces(struct seed *seed);
-int seed_start(const struct seed *seed, const Arca__V1__StartRequest *request,
-	       const struct seed_fds *fds, struct err *err);
+int seed_start(const struct agent *agent, const struct seed *seed,
+	       const Arca__V1__StartRequest *request, const struct seed_fds *fds, struct err *err);

@@ -166,7 +166,7 @@ static int start_init(struct process *p, const Arca__V1__StartRequest *request,
 	r = mounts_open_binds(request->container, binds, &fds.n_binds, err);
 	if (r == 0) {
 		fds.root_mount = c->rootfs.mount_fd;
-		r = seed_start(c->seed, request, &fds, err);
+		r = seed_start(p->agent, c->seed, request, &fds, err);
 	}
 	start_close_all(binds, fds.n_binds);
 	cleanup_close(&c->rootfs.mount_fd);
