@@ -52,6 +52,7 @@ struct daemon {
 	int n_sockets;
 	int lock_fds[2]; /* data root, exec root */
 	bool has_pidfile;
+	bool busy; /* a request did not end: nothing may be freed */
 	char hostname[256];
 	pthread_t warmer; /* builds the default shape's template while the first clients come */
 	bool warming;
@@ -230,7 +231,10 @@ static int daemon_up_api(struct daemon *d, struct err *err)
 
 static void daemon_down_api(struct daemon *d)
 {
-	http_server_stop(d->server);
+	if (!http_server_stop(d->server)) {
+		d->busy = true;
+		return;
+	}
 	http_server_free(d->server);
 	api_free(d->api);
 }
@@ -360,8 +364,15 @@ static int daemon_run(struct daemon *d, const sigset_t *signals)
 	}
 	if (d->core.vmm)
 		vmm_end_builds(d->core.vmm); /* the steps back wait for those who wait for one */
-	while (up-- > 0)
+	while (up-- > 0 && !d->busy)
 		daemon_steps[up].down(d);
+	/* A request that does not end goes with the process, as in a kill -9, which costs nothing:
+	 * freeing the managers under it would crash. */
+	if (d->busy) {
+		if (d->has_pidfile)
+			(void)unlink(d->opts.pidfile); /* stale otherwise, and replaced */
+		_exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+	}
 	return r;
 }
 

@@ -67,7 +67,7 @@ struct http_tls {
 int http_server_new(const struct http_hooks *hooks, void *user, struct http_server **ret_server);
 int http_server_listen(struct http_server *server, struct http_listener listener,
 		       const struct http_tls *tls, struct err *err);
-void http_server_stop(struct http_server *server); /* fires every request's `gone`, waits for
+bool http_server_stop(struct http_server *server); /* fires every request's `gone`, waits for
 						      handlers, at most a few seconds */
 void http_server_free(struct http_server *server);
 

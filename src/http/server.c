@@ -165,11 +165,13 @@ static bool server_wait_idle(struct http_server *server, int timeout_ms)
  *
  * Fires every request's `gone`, waits for the handlers (HTTP_STOP_TIMEOUT_MS, then cuts their
  * connections and waits a little more), and closes all connections and listening sockets.
+ *
+ * Return: false if a handler did not end: what handlers use must not be freed
  */
-void http_server_stop(struct http_server *server)
+bool http_server_stop(struct http_server *server)
 {
 	if (!server || server->stopping)
-		return;
+		return !server || !server->abandoned;
 	pthread_mutex_lock(&server->lock);
 	server->stopping = true;
 	pthread_mutex_unlock(&server->lock);
@@ -185,12 +187,13 @@ void http_server_stop(struct http_server *server)
 		if (!server_wait_idle(server, HTTP_STOP_TIMEOUT_MS / 4)) {
 			log_warn("http: a request does not end; leaving it behind");
 			server->abandoned = true;
-			return;
+			return false;
 		}
 	}
 	for (size_t i = 0; i < server->n_listening; i++)
 		MHD_stop_daemon(server->listening[i].mhd);
 	server->n_listening = 0;
+	return true;
 }
 
 /**
@@ -202,7 +205,7 @@ void http_server_free(struct http_server *server)
 	if (!server)
 		return;
 	if (server->n_listening > 0 && !server->abandoned)
-		http_server_stop(server);
+		(void)http_server_stop(server); /* looked at next */
 	if (server->abandoned)
 		return;
 	watch_stop(server);

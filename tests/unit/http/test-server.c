@@ -87,6 +87,14 @@ static int do_wait(struct http_req *req)
 	return http_resp_empty(req, 204);
 }
 
+static int do_deaf(struct http_req *req)
+{
+	seen_handlers++;
+	while (!stream_go)
+		usleep(1000);
+	return http_resp_empty(req, 204);
+}
+
 static int do_stream(struct http_req *req)
 {
 	(void)http_stream_begin(req, 200, "application/json");
@@ -191,19 +199,13 @@ static int do_hijack_wait(struct http_req *req)
 }
 
 static const struct route routes[] = {
-	{"/ping", HTTP_INLINE, do_ping},
-	{"/echo", HTTP_INLINE, do_echo},
-	{"/fail", HTTP_INLINE, do_fail},
-	{"/silent", HTTP_INLINE, do_silent},
-	{"/wait", HTTP_INLINE, do_wait},
-	{"/stream", HTTP_STREAM, do_stream},
-	{"/flood", HTTP_STREAM, do_flood},
-	{"/sum", HTTP_STREAM, do_sum},
-	{"/early", HTTP_STREAM, do_early},
-	{"/hijack", HTTP_STREAM, do_hijack},
-	{"/echo-stream", HTTP_STREAM, do_echo},
-	{"/fail-stream", HTTP_STREAM, do_fail},
-	{"/hijack-wait", HTTP_STREAM, do_hijack_wait},
+	{"/ping", HTTP_INLINE, do_ping},	 {"/echo", HTTP_INLINE, do_echo},
+	{"/fail", HTTP_INLINE, do_fail},	 {"/silent", HTTP_INLINE, do_silent},
+	{"/wait", HTTP_INLINE, do_wait},	 {"/deaf", HTTP_INLINE, do_deaf},
+	{"/stream", HTTP_STREAM, do_stream},	 {"/flood", HTTP_STREAM, do_flood},
+	{"/sum", HTTP_STREAM, do_sum},		 {"/early", HTTP_STREAM, do_early},
+	{"/hijack", HTTP_STREAM, do_hijack},	 {"/echo-stream", HTTP_STREAM, do_echo},
+	{"/fail-stream", HTTP_STREAM, do_fail},	 {"/hijack-wait", HTTP_STREAM, do_hijack_wait},
 	{"/progress", HTTP_STREAM, do_progress},
 };
 
@@ -261,7 +263,7 @@ static struct fixture fixture_new(void)
 
 static void fixture_done(struct fixture *f)
 {
-	http_server_stop(f->server);
+	(void)http_server_stop(f->server);
 	http_server_free(f->server);
 	(void)unlink(f->path);
 }
@@ -569,6 +571,24 @@ TEST(stop_wakes_everything)
 	ASSERT_EQ(client_connect(f.path), -1);
 	for (int i = 0; i < 4; i++)
 		close(fds[i]);
+}
+
+/* Goal: a handler that does not end is said to be there, so that nobody frees what it uses. */
+TEST(stop_says_who_is_left)
+{
+	static struct fixture f; /* leaks, reachable */
+	int fd;
+
+	f = fixture_new();
+	fd = client_connect(f.path);
+	ASSERT(client_send(fd, "POST /deaf HTTP/1.1\r\nHost: x\r\n\r\n"));
+	ASSERT(eventually(&seen_handlers, 1));
+	ASSERT(!http_server_stop(f.server));
+	ASSERT(!http_server_stop(f.server)); /* and again */
+	stream_go = 1;
+	usleep(100000);
+	(void)unlink(f.path);
+	close(fd);
 }
 
 /* Goal: errors are rendered by the hook, in both modes, and silence is an error. */
