@@ -70,8 +70,9 @@ t_endless_headers_and_half_bodies_cost_nothing() {
 }
 t_a_second_arcad_is_refused() {
 	local out
-	out=$(fails timeout 20 "$BUILD/arcad" -H "unix://$ROOT/other.sock" --data-root "$ROOT/data" --exec-root "$ROOT/other" --config-file "$ROOT/daemon.json")
-	has "$out" "in use by another arcad"
+	out=$(fails timeout 20 "$BUILD/arcad" -H "unix://$ROOT/other.sock" --data-root "$ROOT/data" --exec-root "$ROOT/other" \
+		--pidfile "$ROOT/arcad.pid" --config-file "$ROOT/daemon.json")
+	has "$out" "in use by another arcad"; [ -s "$ROOT/arcad.pid" ]
 	out=$(fails timeout 20 "$BUILD/arcad" -H "unix://$ROOT/other.sock" --data-root "$ROOT/other" --exec-root "$ROOT/exec" --pidfile "$ROOT/arcad.pid" --config-file "$ROOT/daemon.json")
 	has "$out" "in use by another arcad" # it would sweep our VMs away
 	[ -s "$ROOT/arcad.pid" ]
