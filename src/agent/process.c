@@ -121,6 +121,7 @@ void process_free(struct process *p)
 	DL_DELETE(agent->processes, p);
 	free(p->id);
 	free(p->container_id);
+	free(p->fail_text);
 	free(p);
 }
 
@@ -249,6 +250,7 @@ static void process_exited(struct process *p, int status)
 		bool is_init = p->is_init;
 		struct agent *agent = p->agent;
 
+		attach_fail(p, p->fail_status, p->fail_text ? p->fail_text : "it failed");
 		process_free(p);
 		if (is_init && c)
 			(void)container_remove(agent, c); /* it logs */

@@ -47,6 +47,8 @@ struct process {
 	struct rpc_server_call *attach; /* borrowed; NULL: nobody listens */
 	bool attach_greeted;		/* `started` was sent on this attach */
 	struct poll_timer drain;
+	int fail_status; /* PROCESS_FAILED: enum rpc_status, and why */
+	char *fail_text; /* owned */
 	int32_t exit_code;
 	int64_t exit_at_ns;
 	bool oom_killed;

@@ -22,7 +22,6 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
-#include "agent/attach.h"
 #include "agent/child.h"
 #include "agent/container.h"
 #include "agent/mounts.h"
@@ -88,6 +87,14 @@ static void start_take_terminal(struct process *p, int master, bool open_stdin)
 		input_open(&p->input, copy, true);
 }
 
+/* The listener hears of it when the process is reaped: then its id is free again. */
+static void start_fail(struct process *p, int status, const char *text)
+{
+	p->state = PROCESS_FAILED;
+	p->fail_status = status;
+	p->fail_text = strdup(text);
+}
+
 /* Return: false while there is nothing more to read */
 static bool start_read_report(struct process *p)
 {
@@ -104,13 +111,11 @@ static bool start_read_report(struct process *p)
 	(void)close(p->report_fd); /* a socket */
 	p->report_fd = -EBADF;
 	if (r > 0 && report.kind == REPORT_FAIL) {
-		p->state = PROCESS_FAILED;
-		attach_fail(p, report.status, report.text);
+		start_fail(p, report.status, report.text);
 	} else if (r == 0) {
 		process_started(p);
 	} else {
-		p->state = PROCESS_FAILED;
-		attach_fail(p, RPC_INTERNAL, "the process's report is malformed");
+		start_fail(p, RPC_INTERNAL, "the process's report is malformed");
 	}
 	return false;
 }
@@ -131,10 +136,8 @@ void start_conclude(struct process *p)
 {
 	while (start_read_report(p))
 		;
-	if (p->state == PROCESS_STARTING) {
-		p->state = PROCESS_FAILED;
-		attach_fail(p, RPC_INTERNAL, "the process ended before it started");
-	}
+	if (p->state == PROCESS_STARTING)
+		start_fail(p, RPC_INTERNAL, "the process ended before it started");
 }
 
 static int start_watch_report(struct process *p, int report_fd /* owned */, struct err *err)
