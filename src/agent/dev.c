@@ -48,12 +48,25 @@ int dev_populate(int dev_fd)
 	return 0;
 }
 
+/* What is there already: fine if it is that very device, an image's symlink or file is not. */
+static int dev_check_node(int parent_fd, const char *name, mode_t type, dev_t rdev)
+{
+	struct stat st;
+
+	if (fstatat(parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	if ((st.st_mode & S_IFMT) != type || (type != S_IFIFO && st.st_rdev != rdev))
+		return -EEXIST;
+	return 0;
+}
+
 static int dev_make_node(int root_fd, const Arca__V1__Device *d)
 {
 	_cleanup_close_ int parent = -EBADF;
 	_cleanup_free_ char *dir = NULL;
 	const char *slash = strrchr(d->path, '/');
 	mode_t type = S_IFCHR;
+	dev_t rdev;
 	int r;
 
 	if (!slash || !slash[1])
@@ -70,9 +83,14 @@ static int dev_make_node(int root_fd, const Arca__V1__Device *d)
 	r = root_make_directory(root_fd, dir, 0755, &parent);
 	if (r < 0)
 		return r;
-	if (mknodat(parent, slash + 1, type | (d->mode & 07777), makedev(d->major, d->minor)) < 0 &&
-	    errno != EEXIST)
-		return -errno;
+	rdev = makedev(d->major, d->minor);
+	if (mknodat(parent, slash + 1, type | (d->mode & 07777), rdev) < 0) {
+		if (errno != EEXIST)
+			return -errno;
+		r = dev_check_node(parent, slash + 1, type, rdev);
+		if (r < 0)
+			return r;
+	}
 	if (fchmodat(parent, slash + 1, d->mode & 07777, 0) < 0 ||
 	    fchownat(parent, slash + 1, d->uid, d->gid, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
