@@ -215,6 +215,7 @@ void container_record_exit(struct container *c, const struct stdio_exit *exit, c
 		exec_container_gone(c->cs->core->execs, c->id, false);
 	rank_lock(&c->lock);
 	c->exits++;
+	c->last_code = exit->code;
 	c->telling = false;
 	pthread_cond_broadcast(&c->changed);
 	rank_unlock(&c->lock);

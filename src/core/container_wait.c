@@ -151,7 +151,7 @@ int container_wait_end(struct container_wait *wait, struct cancel *cancel, int *
 		pthread_cond_wait(&c->changed, &c->lock.mutex);
 	if (!wait_over(wait))
 		r = -ECANCELED;
-	*ret_code = c->exit_code;
+	*ret_code = c->exits != wait->exits ? c->last_code : c->exit_code;
 	/* as dockerd: what an earlier start failed with, where nothing has happened since */
 	*ret_error = str_empty(c->error) || c->removed || c->exits != wait->exits
 			     ? NULL

@@ -94,6 +94,7 @@ struct container {
 	bool removed;
 	bool telling;	/* an exit is being recorded and told; then exits is counted up */
 	uint64_t exits; /* runs whose exit was recorded and told */
+	int last_code;	/* of the last of them: exit_code is 0 again once it is restarted */
 	unsigned int restart_delay_ms;
 	struct loop_timer *restart_timer; /* loop thread only */
 	uint64_t version;		  /* counts changes that a list entry or inspect shows */

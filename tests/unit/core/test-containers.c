@@ -686,3 +686,24 @@ TEST(a_bad_row_does_not_cost_the_disk)
 	ASSERT(fs_exists(disk));
 	ASSERT(!fs_exists(stray)); /* no row at all */
 }
+
+/* Goal: a waiter that is slow to wake learns the exit's code, not the next run's. */
+TEST(a_wait_outlasts_a_restart)
+{
+	BED(b);
+	_cleanup_free_ char *error = NULL;
+	struct container_wait *wait;
+	struct err err = {0};
+	char id[ID_BUF];
+	int code = -1;
+
+	ASSERT_OK(make(&b, "wa", "{\"RestartPolicy\":{\"Name\":\"always\"}}", id, &err));
+	ASSERT_OK(container_start(b.cs, id, &err));
+	ASSERT_OK(container_wait_begin(b.cs, id, "next-exit", &wait, &err));
+	fakes_exit(id, 5);
+	ASSERT(becomes(&b, id, "restarting 5"));
+	ASSERT(becomes(&b, id, "running 0"));
+	ASSERT_OK(container_wait_end(wait, NULL, &code, &error, &err));
+	ASSERT_EQ(code, 5);
+	ASSERT_OK(container_remove(b.cs, id, true, false, &err));
+}
