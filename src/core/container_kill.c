@@ -21,12 +21,12 @@
 #include "rpc/client.h"
 #include "vm/vm.h"
 
-/* Hold the run of a container whose process lives; NULL if it does not. */
-static struct container_run *kill_hold(struct container *c)
+/* Hold the run that follows so many exits, if its process lives; NULL if it does not. */
+static struct container_run *kill_hold(struct container *c, uint64_t exits)
 {
 	RANK_LOCK_SCOPE(state, &c->lock);
 
-	if (!c->run || !c->run->sb ||
+	if (!c->run || !c->run->sb || c->exits != exits ||
 	    (c->state != CONTAINER_RUNNING && c->state != CONTAINER_PAUSED))
 		return NULL;
 	return container_run_ref(c->run);
@@ -41,16 +41,17 @@ static int kill_not_running(struct container *c, struct err *err)
  * container_signal_send() - Send a signal to the container's first process
  * @c:	   Container; verb lock not held
  * @signo: Signal
+ * @exits: c->exits when it was running: a run begun since is not meant
  * @err:   Filled on failure
  *
  * Publishes `kill`. A paused container is thawed, so that the signal takes effect, as dockerd does.
  *
  * Return: 0, or negative errno with ERR_CONFLICT when it does not run (any more)
  */
-int container_signal_send(struct container *c, int signo, struct err *err)
+int container_signal_send(struct container *c, int signo, uint64_t exits, struct err *err)
 {
 	Arca__V1__SignalRequest request = ARCA__V1__SIGNAL_REQUEST__INIT;
-	_cleanup_run_ struct container_run *run = kill_hold(c);
+	_cleanup_run_ struct container_run *run = kill_hold(c, exits);
 	struct err ignored = {0};
 	char number[8];
 	bool paused;
@@ -121,23 +122,22 @@ static bool kill_is_up(struct container *c)
 /**
  * container_kill_now() - SIGKILL, and the VM's end if that does not help; waits for the exit
  * @c:	     Container, no lock held
+ * @exits:   c->exits when it was running: a run begun since is not meant
  * @discard: The container will be removed: its disk needs no clean end
  * @err:     Filled on failure
  *
  * Return: 0 (also if it had ended), or negative errno
  */
-int container_kill_now(struct container *c, bool discard, struct err *err)
+int container_kill_now(struct container *c, uint64_t exits, bool discard, struct err *err)
 {
 	struct container_run *run;
-	uint64_t exits;
 	int r;
 
 	rank_lock(&c->lock);
-	exits = c->exits;
-	if (c->run && discard)
+	if (c->run && c->exits == exits && discard)
 		c->run->discard = true;
 	rank_unlock(&c->lock);
-	r = container_signal_send(c, SIGKILL, err);
+	r = container_signal_send(c, SIGKILL, exits, err);
 	if (r < 0 && err->kind == ERR_CONFLICT) {
 		if (!kill_is_up(c))
 			return 0;
@@ -145,7 +145,7 @@ int container_kill_now(struct container *c, bool discard, struct err *err)
 	}
 	if (r == 0 && container_wait_exits(c, exits, CONTAINER_KILL_WAIT_MS, NULL) == 0)
 		return 0;
-	run = kill_hold(c);
+	run = kill_hold(c, exits);
 	if (!run)
 		return 0;
 	log_warn("container %.12s: its guest does not obey SIGKILL, ending the VM", c->id);
@@ -206,9 +206,9 @@ int container_kill(struct containers *cs, const char *ref, const char *signal, s
 	if (r < 0)
 		r = kill_not_running(c, err);
 	else if (signo == SIGKILL)
-		r = container_kill_now(c, false, err);
+		r = container_kill_now(c, exits, false, err);
 	else
-		r = container_signal_send(c, signo, err);
+		r = container_signal_send(c, signo, exits, err);
 	if (r < 0 && err->kind == ERR_CONFLICT) {
 		(void)snprintf(why, sizeof(why), "%s", err->msg);
 		r = err_user(err, ERR_CONFLICT, "cannot kill container: %s: %.900s", ref, why);

@@ -84,13 +84,15 @@ static int remove_check(struct container *c, const char *ref, bool force, struct
 /* End a container that is up; afterwards it does not run, unless somebody started it again. */
 static int remove_kill(struct container *c, struct err *err)
 {
+	uint64_t exits;
 	bool restarting;
 
 	rank_lock(&c->lock);
+	exits = c->exits;
 	c->stopped_by_user = true;
 	restarting = c->state == CONTAINER_RESTARTING;
 	rank_unlock(&c->lock);
-	return restarting ? 0 : container_kill_now(c, true, err);
+	return restarting ? 0 : container_kill_now(c, exits, true, err);
 }
 
 /* Return: 0, a refusal, or 1 when it has to be killed (again) first. */

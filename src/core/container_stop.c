@@ -75,7 +75,7 @@ int container_stop_begin(struct container *c, bool stop, uint64_t *ret_exits)
 static int stop_run(struct container *c, int signo, int timeout_ms, uint64_t exits,
 		    struct cancel *cancel, struct err *err)
 {
-	int r = container_signal_send(c, signo, err);
+	int r = container_signal_send(c, signo, exits, err);
 
 	if (r < 0 && err->kind == ERR_CONFLICT) /* it has ended: the exit is being recorded */
 		r = container_wait_exits(c, exits, CONTAINER_KILL_WAIT_MS, cancel);
@@ -85,7 +85,7 @@ static int stop_run(struct container *c, int signo, int timeout_ms, uint64_t exi
 		return 0;
 	if (r == -ECANCELED) /* we stop: what was begun is not finished */
 		return err_sys(err, r, "the daemon is shutting down");
-	return container_kill_now(c, false, err);
+	return container_kill_now(c, exits, false, err);
 }
 
 /**

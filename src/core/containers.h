@@ -195,11 +195,11 @@ void container_waker_stop(struct container_waker *waker);
 
 /* container_kill.c, container_stop.c */
 int container_signal_parse(const char *text, int *ret_signo);
-int container_signal_send(struct container *c, int signo, struct err *err);
+int container_signal_send(struct container *c, int signo, uint64_t exits, struct err *err);
 int container_stop_begin(struct container *c, bool stop, uint64_t *ret_exits);
 int container_wait_exits(struct container *c, uint64_t exits, int timeout_ms,
 			 struct cancel *cancel);
-int container_kill_now(struct container *c, bool discard, struct err *err);
+int container_kill_now(struct container *c, uint64_t exits, bool discard, struct err *err);
 int container_stop_it(struct container *c, const char *signal, int timeout_s, struct cancel *cancel,
 		      struct err *err);
 
