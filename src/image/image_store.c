@@ -21,7 +21,6 @@
 #include <assert.h>
 #include <dirent.h>
 #include <errno.h>
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -29,6 +28,7 @@
 
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/str.h"
 #include "base/util.h"
 #include "store/store.h"
@@ -219,7 +219,7 @@ void image_write_end(struct image_store *is, struct ingest *in, bool garbage)
 		log_warn("cannot remove what a failed load left behind");
 	(void)pthread_mutex_unlock(&is->lock);
 	if (in_was_there)
-		(void)malloc_trim(0); /* a load is a rare peak: give it back */
+		memory_give_back();
 }
 
 static int check_file(struct image_store *is, const char *digest)

@@ -19,7 +19,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +27,7 @@
 
 #include "base/cleanup.h"
 #include "base/fs.h"
+#include "base/memory.h"
 #include "base/str.h"
 #include "image/inflate.h"
 #include "image/layer_data.h"
@@ -357,8 +357,7 @@ int layer_import(const char *store_root, const struct byte_source *source,
 			r = layer_check_digest(expect_diff_id, diff_id, err);
 		if (r == 0)
 			r = layer_publish(store_root, &tmp, diff_id, err);
-		(void)malloc_trim(
-			0); /* the daemon idles small; whether it helped does not matter */
+		memory_give_back();
 	}
 	if (r < 0)
 		return r;

@@ -18,7 +18,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +30,7 @@
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "base/id.h"
+#include "base/memory.h"
 #include "base/str.h"
 #include "image/erofs.h"
 #include "image/layer_store.h"
@@ -305,7 +305,7 @@ static int rootfs_make(const char *store_root, const char *chain_id, const char 
 	if (r < 0)
 		return err_sys(err, r, "cannot create a root file system");
 	r = rootfs_build(store_root, chain_id, diff_ids, n, disk_bytes, tmp.path, err);
-	(void)malloc_trim(0); /* the daemon idles small; whether it helped does not matter */
+	memory_give_back();
 	if (r < 0)
 		return r;
 	r = store_tmp_publish(&tmp, path);
