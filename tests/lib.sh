@@ -25,6 +25,10 @@ status() { # METHOD PATH [curl args]: the HTTP status alone
 	local m=$1 p=$2; shift 2
 	curl -sS --max-time 30 -o /dev/null -w '%{http_code}' --unix-socket "$SOCK" -X "$m" "http://localhost$p" "$@"
 }
+tty_docker() { # CLI arguments as one shell word list: the CLI on a terminal of its own, which ends with stdin
+	# --foreground: in a process group of its own, which timeout makes by itself, the CLI would not have the terminal
+	script -qec "timeout --foreground -s KILL 60 $DOCKER $1" /dev/null
+}
 image() { # NAME...: made if need be and loaded
 	local n
 	for n in "$@"; do docker load -q -i "$("$TESTS/images/make.sh" "$n" 2>/dev/null)" >/dev/null || return; done

@@ -20,7 +20,7 @@ t_stdin_reaches_the_process() {
 	eq "$(printf 'a\nb\nc\n' | drun -i busybox wc -l)" 3
 }
 t_tty_is_a_terminal() {
-	local out; out=$(script -qec "timeout -s KILL 60 $DOCKER -H unix://$SOCK run --rm -t --network none busybox sh -c 'tty; stty size; echo \$TERM'" /dev/null </dev/null)
+	local out; out=$(tty_docker "run --rm -t --network none busybox sh -c 'tty; stty size; echo \$TERM'" </dev/null)
 	has "$out" "/dev/pts/0"; has "$out" xterm
 }
 t_missing_program_is_127() {

@@ -52,8 +52,8 @@ t_attach_sees_live_output_and_feeds_stdin() {
 }
 t_detach_keys_leave_it_running() {
 	d -it --name ca busybox sh >/dev/null
-	(sleep 1; printf 'echo typed\n'; sleep 1; printf '\020\021') | script -qec "timeout -s KILL 20 $DOCKER -H unix://$SOCK attach ca" /dev/null >"$ROOT/typed" || true
-	has "$(cat "$ROOT/typed")" typed
+	(sleep 1; printf 'echo typed\n'; sleep 1; printf '\020\021') | tty_docker "attach ca" >"$ROOT/typed" || true
+	has "$(tr '\r' R <"$ROOT/typed")" $'\ntypedR'; has "$(cat "$ROOT/typed")" "read escape sequence"
 	eq "$(docker inspect -f '{{.State.Running}}' ca)" true; docker rm -f ca >/dev/null
 }
 t_attach_replays_logs_when_asked() {
@@ -96,7 +96,7 @@ t_exec_over_the_raw_api() {
 }
 t_exec_with_a_terminal() {
 	d --name ce busybox sleep 300 >/dev/null
-	has "$(script -qec "timeout -s KILL 20 $DOCKER -H unix://$SOCK exec -it ce sh -c 'tty'" /dev/null </dev/null)" /dev/pts/
+	has "$(tty_docker "exec -it ce sh -c 'tty'" </dev/null)" /dev/pts/
 	docker rm -f ce >/dev/null
 }
 
