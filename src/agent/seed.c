@@ -47,6 +47,7 @@
 
 #define SEED_FDS_FIXED 4 /* root, in, out, error */
 #define SEED_REQUEST_BYTES (RPC_MESSAGE_MAX + 4096)
+#define SEED_REQUEST_USUAL_BYTES (32 * 1024)
 #define SEED_FDS_MAX (SEED_FDS_FIXED + MOUNTS_BINDS_MAX)
 #define SEED_REPORT_FD 3
 
@@ -90,7 +91,22 @@ static int seed_loopback_up(void)
 	return 0;
 }
 
-static int seed_prepare(unsigned long ns_flags)
+/*
+ * Every page that it will touch is there, and its own: no faults when it is woken. Of the request
+ * that is what most requests need; mlockall() passes over what cannot be accessed.
+ */
+static void seed_lock_pages(uint8_t *request)
+{
+	uint8_t *rest = request + SEED_REQUEST_USUAL_BYTES;
+	size_t rest_len = SEED_REQUEST_BYTES - SEED_REQUEST_USUAL_BYTES;
+	bool hidden = mprotect(rest, rest_len, PROT_NONE) == 0;
+
+	(void)mlockall(MCL_CURRENT);
+	if (hidden && mprotect(rest, rest_len, PROT_READ) < 0)
+		_exit(1); /* the agent sees it go */
+}
+
+static int seed_prepare(unsigned long ns_flags, uint8_t *request)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC), r;
 
@@ -108,8 +124,7 @@ static int seed_prepare(unsigned long ns_flags)
 	r = ns_flags & CLONE_NEWNET ? seed_loopback_up() : 0;
 	if (r == 0)
 		r = stage_build();
-	/* Every page that it will touch is there, and its own: no faults when it is woken. */
-	(void)mlockall(MCL_CURRENT);
+	seed_lock_pages(request);
 	return r;
 }
 
@@ -137,15 +152,15 @@ static int seed_receive(struct seed_letter *ret_letter, int *fds)
 	return (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
 }
 
-static void seed_main(unsigned long ns_flags, const uint8_t *request) __attribute__((noreturn));
-static void seed_main(unsigned long ns_flags, const uint8_t *request)
+static void seed_main(unsigned long ns_flags, uint8_t *request) __attribute__((noreturn));
+static void seed_main(unsigned long ns_flags, uint8_t *request)
 {
 	int fds[SEED_FDS_MAX], fixed[SEED_FDS_FIXED], used = 0, n, r;
 	struct seed_letter letter;
 	struct child_start start = {.report_fd = SEED_REPORT_FD, .ns_flags = ns_flags};
 	struct err err = {0};
 
-	r = seed_prepare(ns_flags);
+	r = seed_prepare(ns_flags, request);
 	if (r < 0) {
 		(void)err_sys(&err, r, "cannot prepare namespaces");
 		report_fail(SEED_REPORT_FD, &err);
@@ -236,8 +251,9 @@ static uint8_t *seed_map_request(void)
 
 	if (at == MAP_FAILED)
 		return NULL;
-	/* All of it now: whoever touches a page first pays for it in his cgroup. */
-	memset(at, 0, SEED_REQUEST_BYTES);
+	/* What most requests need is there before somebody waits for one. Pages of a larger one are
+	 * the agent's as well, in cgroups too: it writes them before the seed reads them. */
+	memset(at, 0, SEED_REQUEST_USUAL_BYTES);
 	return at;
 }
 
