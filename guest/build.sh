@@ -1,8 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# build.sh - assemble what every VM boots: OUT/vmlinux and OUT/initrd.img
+# build.sh - assemble what every VM boots: OUT/vmlinux and OUT/initrd.img, and OUT/rehearsal.erofs
 #
-# usage: guest/build.sh OUT_DIR AGENT_BINARY
+# usage: guest/build.sh OUT_DIR BUILD_DIR
+#
+# BUILD_DIR has arca-agent and arca-rehearse.
 #
 # The kernel is Debian's cloud kernel: its package is downloaded and unpacked below OUT, never
 # installed. The initrd holds the agent as /init, the modules of modules.list with all they need
@@ -11,13 +13,14 @@
 set -euo pipefail
 
 if [ $# -ne 2 ]; then
-	echo "usage: $0 OUT_DIR AGENT_BINARY" >&2
+	echo "usage: $0 OUT_DIR BUILD_DIR" >&2
 	exit 2
 fi
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1/cache"
 out=$(cd "$1" && pwd)
-agent=$2
+agent=$2/arca-agent
+rehearse=$2/arca-rehearse
 cache=$out/cache
 
 say() { echo "guest: $*"; }
@@ -29,6 +32,7 @@ need apt-get apt
 need dpkg-deb dpkg
 need depmod kmod
 need cpio cpio
+need mkfs.erofs erofs-utils
 [ -x "$agent" ] || die "no agent at $agent; build it first"
 
 arch=$(dpkg --print-architecture)
@@ -246,9 +250,30 @@ make_initrd()
 	echo "$stamp" >"$cache/initrd.stamp"
 }
 
+# make_rehearsal - OUT/rehearsal.erofs: what VMs of the pool run before somebody takes them
+make_rehearsal()
+{
+	local tree=$cache/rehearsal.$$
+
+	if [ "$out/rehearsal.erofs" -nt "$rehearse" ] && [ "$out/rehearsal.erofs" -nt "$here/build.sh" ]; then
+		return
+	fi
+	rm -rf "$tree"
+	mkdir -p "$tree/etc" "$tree/tmp"
+	install -m 0755 "$rehearse" "$tree/rehearse"
+	echo "root:x:0:0:root:/:/rehearse" >"$tree/etc/passwd"
+	echo "root:x:0:" >"$tree/etc/group"
+	rm -f "$out/rehearsal.tmp"
+	mkfs.erofs --quiet -T 0 --all-root "$out/rehearsal.tmp" "$tree" >/dev/null ||
+		die "mkfs.erofs failed"
+	rm -rf "$tree"
+	mv "$out/rehearsal.tmp" "$out/rehearsal.erofs"
+}
+
 fetch_kernel
 make_kernel
 make_modules
 make_initrd
+make_rehearsal
 say "kernel $release, $(($(stat -c %s "$out/vmlinux") >> 20)) MiB;" \
 	"initrd $(($(stat -c %s "$out/initrd.img") >> 10)) KiB"

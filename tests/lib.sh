@@ -54,7 +54,10 @@ arcad_gone() { # waits until that pid has gone
 }
 arcad_stop() { local p; p=$(arcad_pid); kill "$p"; arcad_gone "$p"; }
 arcad_kill9() { local p; p=$(arcad_pid); kill -9 "$p"; arcad_gone "$p"; }
-vm_pids() { # of this test's own VMs
+vm_pids() { # of containers' VMs: the pool has others
+	jq .pid "$ROOT"/exec/vm/[0-9a-f]*/vm.json 2>/dev/null || true # there may be none
+}
+all_vm_pids() { # of this test's own VMs, the pool's included
 	local d
 	for d in /proc/[0-9]*; do tr '\0' ' ' 2>/dev/null <"$d/cmdline" | grep -q "qemu-system.*$ROOT/" && basename "$d"; done
 	return 0
@@ -75,12 +78,13 @@ until_true() { # SECONDS CMD...: waits for an event that nothing announces
 }
 logs_have() { docker logs "$1" 2>&1 | grep -q -- "$2"; }
 no_vms() { [ -z "$(vm_pids)" ]; }
+no_vms_at_all() { [ -z "$(all_vm_pids)" ]; }
 skip() { echo "SKIP $*" >"$ROOT/skip"; exit 0; }
 
 finish() {
 	local p
 	[ ! -s "$ROOT/arcad.pid" ] || arcad_stop 2>/dev/null
-	for p in $(vm_pids); do kill -9 "$p" 2>/dev/null; done
+	for p in $(all_vm_pids); do kill -9 "$p" 2>/dev/null; done
 	[ -n "${KEEP_ROOT:-}" ] && echo "# kept $ROOT" || rm -rf "$ROOT"
 }
 trap finish EXIT

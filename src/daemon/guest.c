@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * guest.c - where the guest's kernel and initrd are
+ * guest.c - where the guest's kernel and initrd are, and the image for rehearsals
  *
  * In a build folder they lie in guest/ beside arcad, installed in ../lib/arca/ from its folder.
  */
@@ -34,7 +34,7 @@ static int guest_find_file(const char *dir, const char *name, char **field)
 }
 
 /**
- * guest_find() - Fill opts->kernel and opts->initrd where they were not given
+ * guest_find() - Fill opts->kernel, initrd and rehearsal where they were not given
  * @opts: Options
  * @err:  Filled on failure
  *
@@ -45,7 +45,9 @@ int guest_find(struct options *opts, struct err *err)
 	const struct {
 		const char *name;
 		char **field;
-	} files[] = {{"vmlinux", &opts->kernel}, {"initrd.img", &opts->initrd}};
+	} files[] = {{"vmlinux", &opts->kernel},
+		     {"initrd.img", &opts->initrd},
+		     {"rehearsal.erofs", &opts->rehearsal}};
 	char self[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
@@ -58,7 +60,7 @@ int guest_find(struct options *opts, struct err *err)
 			return err_user(
 				err, ERR_INVALID,
 				"the guest's %s is neither in %s/guest nor in %s/../lib/arca: run "
-				"make, or name it with --kernel and --initrd",
+				"make, or name it with --kernel, --initrd and --rehearsal",
 				files[i].name, self, self);
 		if (!fs_exists(*files[i].field))
 			return err_user(err, ERR_INVALID, "there is no file %s", *files[i].field);

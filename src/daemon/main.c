@@ -34,6 +34,7 @@
 #include "core/core.h"
 #include "core/events.h"
 #include "core/exec.h"
+#include "core/rehearsal.h"
 #include "daemon/guest.h"
 #include "daemon/listen.h"
 #include "daemon/options.h"
@@ -220,6 +221,16 @@ static void daemon_down_warmer(struct daemon *d)
 		pthread_join(d->warmer, NULL);
 }
 
+static int daemon_up_pool(struct daemon *d, struct err *err)
+{
+	return rehearsal_start_pool(&d->core, d->opts.vm_pool, d->opts.rehearsal, err);
+}
+
+static void daemon_down_pool(struct daemon *d UNUSED)
+{
+	/* goes with the vmm */
+}
+
 static int daemon_up_api(struct daemon *d, struct err *err)
 {
 	int r = api_new(&d->core, &d->api);
@@ -292,6 +303,7 @@ static const struct daemon_step daemon_steps[] = {
 	{"vm", daemon_up_vmm, daemon_down_vmm},
 	{"containers", daemon_up_managers, daemon_down_managers},
 	{"template", daemon_up_warmer, daemon_down_warmer},
+	{"pool", daemon_up_pool, daemon_down_pool},
 	{"api", daemon_up_api, daemon_down_api},
 	{"listen", daemon_up_listen, daemon_down_listen},
 };

@@ -76,9 +76,13 @@ static const struct option options_table[] = {
 	{"accel", 0, "accel", OPT_ACCEL, FIELD(accel), "auto, kvm or tcg"},
 	{"vm-memory", 0, "vm-memory", OPT_MEMORY, FIELD(vm_memory_mib), "Memory of a VM (512m)"},
 	{"vm-cpus", 0, "vm-cpus", OPT_COUNT, FIELD(vm_cpus), "CPUs of a VM (1)"},
+	{"vm-pool", 0, "vm-pool", OPT_COUNT, FIELD(vm_pool),
+	 "VMs kept ready for the next starts (2); 0: every start clones one"},
 	{"qemu", 0, "qemu", OPT_STRING, FIELD(qemu), "QEMU to use instead of the one in PATH"},
 	{"kernel", 0, "kernel", OPT_STRING, FIELD(kernel), "Guest kernel (vmlinux)"},
 	{"initrd", 0, "initrd", OPT_STRING, FIELD(initrd), "Guest initrd"},
+	{"rehearsal", 0, "rehearsal", OPT_STRING, FIELD(rehearsal),
+	 "File system that VMs of the pool rehearse in"},
 	{"validate", 0, NULL, OPT_BOOL, FIELD(validate), "Check the configuration and exit"},
 	{"version", 'v', NULL, OPT_BOOL, FIELD(show_version), "Print the version and exit"},
 	{"help", 'h', NULL, OPT_BOOL, FIELD(show_help), "Print this and exit"},
@@ -433,6 +437,7 @@ int options_parse(struct options *opts, int argc, char **argv, struct err *err)
 	*opts = (struct options){.log_level = LOG_INFO,
 				 .vm_memory_mib = 512,
 				 .vm_cpus = 1,
+				 .vm_pool = 2,
 				 .shutdown_timeout_s = 15};
 	r = options_parse_argv(opts, argc, argv, given, err);
 	if (r < 0)

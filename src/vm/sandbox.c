@@ -6,10 +6,11 @@
  *
  *	spawned -> RUNNING -> GONE
  *
- * A start is a pipeline without waits: the listening sockets are ours and handed to QEMU, so the
- * agent's Hello and all QMP commands (capabilities, incoming, cont) lie in them before QEMU's
- * main() runs. RUNNING is entered by QEMU's RESUME event, on the loop thread. GONE comes from the
- * pidfd only, so it is told once, whoever asked for the end.
+ * A start takes a VM that the pool has ready (pool.c), or makes a clone. Cloning is a pipeline
+ * without waits: the listening sockets are ours and handed to QEMU, so the agent's Hello and all
+ *QMP commands (capabilities, incoming, cont) lie in them before QEMU's main() runs. RUNNING is
+ *entered by QEMU's RESUME event, on the loop thread. GONE comes from the pidfd only, so it is told
+ *once, whoever asked for the end.
  *
  * A VM whose agent's channel ended by itself is of no use and may be hostile: it is killed, and
  * GONE follows. When the daemon goes away, sandbox_free() leaves QEMU alone, and adopt.c finds it
@@ -41,6 +42,7 @@
 #include "base/loop.h"
 #include "base/str.h"
 #include "vm/argv.h"
+#include "vm/pool.h"
 #include "vm/qemu.h"
 #include "vm/qmp.h"
 #include "vm/sock.h"
@@ -156,11 +158,23 @@ static int sandbox_make_dir(struct sandbox *sb)
 	return r;
 }
 
+/**
+ * sandbox_own_upper() - Where the upper disk of a sandbox without one is
+ * @sb: Sandbox
+ *
+ * Return: path, owned by the caller, or NULL for want of memory
+ */
+char *sandbox_own_upper(const struct sandbox *sb)
+{
+	return str_format("%s/upper.ext4", sb->dir);
+}
+
 static int sandbox_spawn(struct sandbox *sb, const struct sandbox_spec *spec,
 			 const struct template *t, int state_fd, struct err *err)
 {
 	_cleanup_free_ char *log = str_format("%s/qemu.log", sb->dir);
 	_cleanup_free_ char *name = str_format("arca-%.12s", sb->id);
+	_cleanup_free_ char *upper = sandbox_own_upper(sb);
 	_cleanup_close_ int qmp_fd = -EBADF, agent_fd = -EBADF;
 	_cleanup_(vm_argv_done) struct vm_argv argv = {};
 	struct vm_argv_spec argv_spec = {
@@ -172,17 +186,22 @@ static int sandbox_spawn(struct sandbox *sb, const struct sandbox_spec *spec,
 		.name = name,
 		.memory_path = t->memory_path,
 		.root_disk = spec->root_disk,
-		.upper_disk = spec->upper_disk,
+		.upper_disk = spec->upper_disk ?: upper,
 		.qmp_fd = 3,
 		.agent_fd = 4,
 	};
 	int r;
 
-	if (!log || !name)
+	if (!log || !name || !upper)
 		return err_oom(err);
 	r = sandbox_make_dir(sb);
 	if (r < 0)
 		return err_sys(err, r, "cannot make %s", sb->dir);
+	if (!spec->upper_disk) {
+		r = upper_disk_create(sb->vmm, upper, err);
+		if (r < 0)
+			return r;
+	}
 	r = sock_listen(sb->dir, "qmp.sock", &qmp_fd);
 	if (r == 0)
 		r = sock_listen(sb->dir, "agent.sock", &agent_fd);
@@ -275,8 +294,17 @@ static void sandbox_on_hello_closed(void *user, enum rpc_status status, const ch
 	qemu_kill(sb->qemu);
 }
 
-/* What makes this clone different from all others, as the first thing it hears. */
-static int sandbox_say_hello(struct sandbox *sb)
+/**
+ * sandbox_say_hello() - Tell a VM what makes it different from all others
+ * @sb:	    Sandbox with an open channel
+ * @final:  It belongs to somebody now: with machine id and the token that is on file
+ *
+ * The first thing it hears, and the first thing that a later owner says. Its answer is not waited
+ * for; without one the VM is killed.
+ *
+ * Return: 0, positive if the channel is gone, or negative errno
+ */
+int sandbox_say_hello(struct sandbox *sb, bool final)
 {
 	static const struct rpc_stream_ops ops = {.message = sandbox_on_hello,
 						  .closed = sandbox_on_hello_closed};
@@ -288,8 +316,10 @@ static int sandbox_say_hello(struct sandbox *sb)
 	random_bytes(entropy, sizeof(entropy));
 	random_bytes(machine_id, sizeof(machine_id));
 	hello.entropy = (ProtobufCBinaryData){sizeof(entropy), entropy};
-	hello.machine_id = (ProtobufCBinaryData){sizeof(machine_id), machine_id};
-	hello.token = (ProtobufCBinaryData){RPC_TOKEN_LEN, sb->record.token};
+	if (final) {
+		hello.machine_id = (ProtobufCBinaryData){sizeof(machine_id), machine_id};
+		hello.token = (ProtobufCBinaryData){RPC_TOKEN_LEN, sb->record.token};
+	}
 	hello.realtime_ns = clock_realtime_ns();
 	r = loop_call(sb->vmm->loop, sandbox_start_timer, sb);
 	if (r < 0)
@@ -377,7 +407,7 @@ bool sandbox_publish(struct sandbox *sb, sandbox_gone_fn gone, void *user)
 	return alive;
 }
 
-static int sandbox_run(struct sandbox *sb, struct err *err)
+static int sandbox_run(struct sandbox *sb, bool final, struct err *err)
 {
 	int r;
 
@@ -390,7 +420,7 @@ static int sandbox_run(struct sandbox *sb, struct err *err)
 	if (r == 0)
 		r = sandbox_open_rpc(sb, NULL);
 	if (r == 0)
-		r = sandbox_say_hello(sb);
+		r = sandbox_say_hello(sb, final);
 	if (r != 0) /* positive: the channel is gone already */
 		return sandbox_explain(
 			sb,
@@ -407,32 +437,28 @@ static int sandbox_run(struct sandbox *sb, struct err *err)
 }
 
 /**
- * sandbox_start() - Clone a VM, resume it, and open its agent's channel
+ * sandbox_clone() - Clone a VM of a shape, resume it, and open its agent's channel
  * @vmm:	 Machine manager
  * @spec:	 Shape and disks; copied
- * @gone:	 Called once when the VM has ended, on the loop thread
- * @user:	 Its argument
- * @ret_sandbox: The sandbox, owned by the caller; set on success
+ * @final:	 It is its caller's for good, see sandbox_say_hello()
+ * @ret_sandbox: The sandbox, unpublished, for sandbox_discard(); set on success
  * @err:	 Filled on failure
  *
- * Blocking, about 40 ms; seconds where the shape's template has to be made first. The agent's
- * first Hello is on its way when this returns; a call made now is answered after it.
+ * Blocking, about 40 ms; seconds where the shape's template has to be made first.
  *
  * Return: 0, or negative errno with nothing left behind
  */
-int sandbox_start(struct vmm *vmm, const struct sandbox_spec *spec, sandbox_gone_fn gone,
-		  void *user, struct sandbox **ret_sandbox, struct err *err)
+int sandbox_clone(struct vmm *vmm, const struct sandbox_spec *spec, bool final,
+		  struct sandbox **ret_sandbox, struct err *err)
 {
 	_cleanup_(sandbox_discardp) struct sandbox *sb = NULL;
 	_cleanup_close_ int state_fd = -EBADF;
 	const struct template *t;
-	uint64_t start_us;
 	int r;
 
 	r = template_get(vmm, spec->shape, &t, err);
 	if (r < 0)
 		return r;
-	start_us = clock_us();
 	state_fd = open(t->state_path, O_RDONLY | O_CLOEXEC);
 	if (state_fd < 0)
 		return err_sys(err, -errno, "cannot open the VM template %s", t->state_path);
@@ -441,13 +467,44 @@ int sandbox_start(struct vmm *vmm, const struct sandbox_spec *spec, sandbox_gone
 		return err_oom(err);
 	r = sandbox_spawn(sb, spec, t, state_fd, err);
 	if (r == 0)
-		r = sandbox_run(sb, err);
+		r = sandbox_run(sb, final, err);
+	if (r < 0)
+		return r;
+	*ret_sandbox = TAKE_PTR(sb);
+	return 0;
+}
+
+/**
+ * sandbox_start() - A running VM with these disks, and its agent's channel
+ * @vmm:	 Machine manager
+ * @spec:	 Shape and disks; copied
+ * @gone:	 Called once when the VM has ended, on the loop thread
+ * @user:	 Its argument
+ * @ret_sandbox: The sandbox, owned by the caller; set on success
+ * @err:	 Filled on failure
+ *
+ * Out of the pool in a few milliseconds, or a clone. The agent's Hello is on its way when this
+ * returns; a call made now is answered after it.
+ *
+ * Return: 0, or negative errno with nothing left behind
+ */
+int sandbox_start(struct vmm *vmm, const struct sandbox_spec *spec, sandbox_gone_fn gone,
+		  void *user, struct sandbox **ret_sandbox, struct err *err)
+{
+	_cleanup_(sandbox_discardp) struct sandbox *sb = NULL;
+	uint64_t start_us = clock_us();
+	bool pooled;
+	int r = 0;
+
+	pooled = pool_claim(vmm->pool, spec, &sb);
+	if (!pooled)
+		r = sandbox_clone(vmm, spec, true, &sb, err);
 	if (r < 0)
 		return r;
 	if (!sandbox_publish(sb, gone, user))
 		return sandbox_explain(
 			sb, err_sys(err, -EPIPE, "the VM of %.12s ended at once", sb->id), err);
-	log_debug("VM of %.12s runs after %llu us", sb->id,
+	log_debug("VM of %.12s %s after %llu us", sb->id, pooled ? "comes from the pool" : "runs",
 		  (unsigned long long)(clock_us() - start_us));
 	*ret_sandbox = TAKE_PTR(sb);
 	return 0;

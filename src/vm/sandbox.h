@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sandbox.h - what sandbox.c and adopt.c share; others see vm.h */
+/* sandbox.h - what the files that make sandboxes share; others see vm.h */
 #pragma once
 
 #include <pthread.h>
@@ -47,6 +47,10 @@ struct sandbox {
 #define SANDBOX_QMP_TIMEOUT_MS 60000
 
 int sandbox_new(struct vmm *vmm, const char *id, struct sandbox **ret_sandbox);
+int sandbox_clone(struct vmm *vmm, const struct sandbox_spec *spec, bool final,
+		  struct sandbox **ret_sandbox, struct err *err);
+int sandbox_say_hello(struct sandbox *sb, bool final);
+char *sandbox_own_upper(const struct sandbox *sb);
 bool sandbox_publish(struct sandbox *sb, sandbox_gone_fn gone, void *user);
 void sandbox_on_gone(void *user);
 int sandbox_open_qmp(struct sandbox *sb);

@@ -28,6 +28,16 @@ struct vm_shape {
 	unsigned int vcpus;
 	unsigned int memory_mib;
 };
+
+/* Clones that run ahead of need; pool.c */
+struct vm_pool_config {
+	unsigned int size;	/* VMs kept ready; 0: none */
+	struct vm_shape shape;	/* what they are before anybody has started anything */
+	const char *root_image; /* EROFS that rehearsals run in */
+	const void *rehearsal;	/* packed StartRequest for it; copied, like the rest */
+	size_t rehearsal_len;
+};
+#define VM_POOL_MAX 64
 #define VM_VCPUS_MAX 64
 #define VM_MEMORY_MIB_MIN 128
 #define VM_MEMORY_MIB_MAX (1024 * 1024)
@@ -40,6 +50,8 @@ void vmm_free(struct vmm *vmm); /* leaves running VMs alone */
 /* Make the template of a shape if it is not there (blocking, seconds). Concurrent callers share one
  * build. */
 int vmm_prepare(struct vmm *vmm, struct vm_shape shape, struct err *err);
+/* Begin to fill the pool, in the background. Once, after recovery has adopted what runs. */
+int vmm_pool_start(struct vmm *vmm, const struct vm_pool_config *config, struct err *err);
 /* For /info: "kvm", "tcg", or "auto" while undecided; QEMU's version text ("7.2.22"); guest kernel
  * release. Borrowed. */
 const char *vmm_accel(struct vmm *vmm);
@@ -54,7 +66,7 @@ struct sandbox_spec {
 	const char *id; /* 64 hex digits */
 	struct vm_shape shape;
 	const char *root_disk;	/* VMDK descriptor of the rootfs */
-	const char *upper_disk; /* raw ext4 image */
+	const char *upper_disk; /* raw ext4 image; NULL: a fresh one, gone with the VM */
 };
 
 /* The VM is gone: QEMU exited and was reaped (or, adopted, vanished). Loop thread, once, also for a
@@ -62,7 +74,7 @@ struct sandbox_spec {
 typedef void (*sandbox_gone_fn)(void *user);
 
 /*
- * Clone, restore, resume, and open the agent's channel; blocking (about 40 ms). Sends Hello
+ * Take a VM out of the pool, or clone, restore and resume one; blocking (4 ms, or 40). Sends Hello
  * (entropy, time, machine id, a fresh token, kept in run_dir/<id>/ for sandbox_adopt()) WITHOUT
  * waiting for its answer: the caller pipelines its first call behind it. On failure nothing is left
  * behind.

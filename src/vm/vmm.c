@@ -4,8 +4,8 @@
  *
  * DOC: Theory of operation
  *
- * One per daemon. After vmm_new() everything but the accelerator and the list of templates is
- * constant. Locks: build_lock before lock; upper_lock alone.
+ * One per daemon. After vmm_new() and vmm_pool_start() everything but the accelerator and the list
+ * of templates is constant. Locks: build_lock before lock; upper_lock alone.
  */
 #include "vm/vmm.h"
 
@@ -29,6 +29,7 @@
 #include "base/str.h"
 #include "vm/accel.h"
 #include "vm/argv.h"
+#include "vm/pool.h"
 #include "vm/qemu.h"
 #include "vm/template.h"
 
@@ -246,7 +247,7 @@ int vmm_new(struct loop *loop, const struct vm_config *config, struct vmm **ret_
 }
 
 /**
- * vmm_end_builds() - Whoever waits for a template fails now; none is made any more
+ * vmm_end_builds() - Whoever waits for a template fails now; none is made, no pool filled any more
  * @vmm: Manager, before the daemon waits for its threads
  */
 void vmm_end_builds(struct vmm *vmm)
@@ -256,6 +257,7 @@ void vmm_end_builds(struct vmm *vmm)
 	if (vmm->booting)
 		qemu_kill(vmm->booting);
 	pthread_mutex_unlock(&vmm->lock);
+	pool_end(vmm->pool);
 }
 
 /**
@@ -275,13 +277,14 @@ bool vmm_is_ending(struct vmm *vmm)
 }
 
 /**
- * vmm_free() - Free the manager; VMs that run are left alone
+ * vmm_free() - Free the manager; the pool's VMs end, all others are left alone
  * @vmm: Manager or NULL; its sandboxes are freed by now
  */
 void vmm_free(struct vmm *vmm)
 {
 	if (!vmm)
 		return;
+	pool_free(vmm->pool);
 	template_free_all(vmm);
 	pthread_mutex_destroy(&vmm->upper_lock);
 	pthread_mutex_destroy(&vmm->lock);

@@ -9,6 +9,7 @@
 #include "vm/vm.h"
 
 struct loop;
+struct pool;
 struct qemu;
 struct template;
 
@@ -40,6 +41,7 @@ struct vmm {
 	struct qemu *booting;	    /* borrowed from the build that goes on */
 	bool ending;		    /* no template is made any more */
 	pthread_mutex_t upper_lock; /* the upper disks' master is made once */
+	struct pool *pool;	    /* owned; NULL: none. Set once, before anything is started */
 };
 
 bool vmm_is_ending(struct vmm *vmm);

@@ -9,7 +9,7 @@ start_with() { # CFLAGS...: an arcad whose guest runs bad-agent.c
 	cc -static -O1 "$@" -o "$ROOT/bad/init" "$TESTS/vm/bad-agent.c"
 	(cd "$ROOT/bad" && echo init | cpio --quiet -o -H newc) >"$ROOT/bad.cpio"
 	cat "$BUILD/guest/initrd.img" "$ROOT/bad.cpio" >"$ROOT/bad.img"
-	ARCAD_ARGS=(--accel tcg --initrd "$ROOT/bad.img")
+	ARCAD_ARGS=(--accel tcg --vm-pool 0 --initrd "$ROOT/bad.img")
 	arcad_start
 	image busybox
 }
@@ -18,7 +18,7 @@ refused() {
 	out=$(DOCKER_TIMEOUT=240 fails docker run --name never --network none busybox true)
 	echo "$out"; has "$out" "$1"
 	[ "$(awk '/VmHWM/ {print $2}' "/proc/$pid/status")" -lt 100000 ]
-	eq "$(api GET /_ping)" OK; until_true 20 no_vms
+	eq "$(api GET /_ping)" OK; until_true 20 no_vms_at_all
 	docker rm never >/dev/null
 }
 t_a_mute_agent() { start_with -DBAD_AGENT_MUTE; refused "does not answer"; arcad_stop; }
