@@ -87,8 +87,9 @@ class Engine:
 class Arcad:
     """An arcad in a temporary root; use as a context."""
 
-    def __init__(self, build):
+    def __init__(self, build, *options):
         self.build = build
+        self.options = options
 
     def __enter__(self):
         self.root = tempfile.mkdtemp(prefix="arca-bench.")
@@ -97,7 +98,7 @@ class Arcad:
         self.log = open(f"{self.root}/log", "w")
         self.process = subprocess.Popen(
             [f"{self.build}/arcad", "-H", f"unix://{self.root}/sock", "--data-root", f"{self.root}/data", "--exec-root",
-             f"{self.root}/exec", "--config-file", f"{self.root}/daemon.json"], stderr=self.log, stdin=subprocess.DEVNULL)
+             f"{self.root}/exec", "--config-file", f"{self.root}/daemon.json", *self.options], stderr=self.log, stdin=subprocess.DEVNULL)
         self.engine = Engine(f"unix://{self.root}/sock")
         self.engine.pid = self.process.pid
         for _ in range(400):
