@@ -52,6 +52,23 @@ t_hostname_and_files() {
 	has "$(drun --add-host a.example:10.1.2.3 busybox cat /etc/hosts)" "10.1.2.3"
 	local id; id=$(docker create --network none busybox hostname); eq "$(docker start -a "$id")" "${id:0:12}"; docker rm "$id" >/dev/null
 }
+t_dangling_links_are_followed_inside_the_root() {
+	mkdir -p "$ROOT/dangling/etc" "$ROOT/busybox"
+	ln -s ../run/systemd/resolve/stub-resolv.conf "$ROOT/dangling/etc/resolv.conf"
+	ln -s /../../../../var/made/hosts "$ROOT/dangling/etc/hosts"; ln -s first "$ROOT/dangling/etc/hostname"; ln -s /second "$ROOT/dangling/etc/first"
+	ln -s var/../../volumes/data "$ROOT/dangling/data"; ln -s circle "$ROOT/dangling/circle"
+	tar -C "$ROOT/busybox" -xf "$("$TESTS/images/make.sh" busybox)"
+	cp "$ROOT/busybox/$(jq -r '.[0].Layers[0]' "$ROOT/busybox/manifest.json")" "$ROOT/dangling.tar"
+	tar -C "$ROOT/dangling" --owner=0 --group=0 -rf "$ROOT/dangling.tar" .
+	docker import "$ROOT/dangling.tar" dangling >/dev/null
+	has "$(drun --dns 192.0.2.7 dangling cat /run/systemd/resolve/stub-resolv.conf)" "nameserver 192.0.2.7"
+	has "$(drun dangling cat /var/made/hosts /etc/hosts)" localhost
+	eq "$(drun --hostname box dangling sh -c 'cat /second; readlink /etc/hostname' | xargs)" "box first"
+	has "$(drun --tmpfs /data/deep:size=1m dangling df -k /volumes/data/deep)" 1024
+	eq "$(drun -w /data/here dangling pwd)" /volumes/data/here
+	has "$(fails drun --tmpfs /circle dangling true)" "too many levels of symbolic links"
+	docker rmi dangling >/dev/null
+}
 t_each_container_is_a_machine_of_its_own() {
 	local a b
 	a=$(drun busybox sh -c 'head -c 16 /dev/urandom | hexdump -e "16/1 \"%02x\""; cat /proc/sys/kernel/random/boot_id')

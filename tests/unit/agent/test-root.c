@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -59,17 +60,51 @@ TEST(root_make_directory_stays_inside)
 	ASSERT_OK(root_make_directory(root, "/", 0755, &d));
 }
 
-/* Goal: a link to nowhere is not followed to make something there. */
-TEST(root_make_refuses_dangling_links)
+/* Goal: what a link to nowhere names is made, inside the root however the link is written. */
+TEST(root_make_follows_dangling_links)
 {
+	_cleanup_close_ int a = -EBADF, b = -EBADF, c = -EBADF, d = -EBADF, e = -EBADF;
+	struct stat st;
+
+	ASSERT_OK(mkdir("root/conf", 0755));
+	ASSERT_OK(symlink("../run/systemd/resolve/stub", "root/conf/resolv"));
+	ASSERT_OK(root_make_file(root, "/conf/resolv", 0644, &a));
+	ASSERT_OK(lstat("root/run/systemd/resolve/stub", &st));
+	ASSERT(S_ISREG(st.st_mode));
+	ASSERT_OK(lstat("root/conf/resolv", &st));
+	ASSERT(S_ISLNK(st.st_mode));
+
+	ASSERT_OK(root_make_directory(root, "/absolute/made", 0755, &b));
+	ASSERT(fs_exists("root/outside/made"));
+	ASSERT_OK(root_make_file(root, "/up/file", 0644, &c));
+	ASSERT(fs_exists("root/outside/file"));
+	ASSERT(!fs_exists("outside/made"));
+	ASSERT(!fs_exists("outside/file"));
+
+	/* a chain of links, with ".." after a name that does not exist, as text */
+	ASSERT_OK(symlink("second/./x", "root/first"));
+	ASSERT_OK(symlink("/none/../../../../third", "root/second"));
+	ASSERT_OK(root_make_directory(root, "first/y/", 0755, &d));
+	ASSERT(fs_exists("root/third/x/y"));
+	ASSERT(!fs_exists("root/none"));
+	ASSERT_OK(root_make_directory(root, "/nowhere/..", 0755, &e));
+	ASSERT(!fs_exists("root/nowhere"));
+}
+
+/* Goal: what no path can mean is refused, and nothing is made. */
+TEST(root_make_refuses_what_ends_nowhere)
+{
+	char far[PATH_MAX], *at = far;
 	int fd = -EBADF;
 
-	ASSERT(root_make_directory(root, "/absolute/made", 0755, &fd) < 0);
-	ASSERT(root_make_directory(root, "/up/made", 0755, &fd) < 0);
-	ASSERT(root_make_file(root, "/up/made", 0644, &fd) < 0);
-	ASSERT(root_make_file(root, "/absolute", 0644, &fd) < 0);
+	ASSERT_ERROR(root_make_file(root, "/self", 0644, &fd), ELOOP);
+	ASSERT_ERROR(root_make_directory(root, "/gone/../self/x", 0755, &fd), ELOOP);
+	ASSERT_ERROR(root_make_file(root, "/nowhere/..", 0644, &fd), EISDIR);
+	for (int i = 0; i < 1000; i++)
+		at = stpcpy(at, "abc");
+	ASSERT_OK(symlink(far, "root/far"));
+	ASSERT_ERROR(root_make_file(root, "/far", 0644, &fd), ENAMETOOLONG);
 	ASSERT_EQ(fd, -EBADF);
-	ASSERT(!fs_exists("outside/made"));
 }
 
 /* Goal: a file to bind over appears with its parents, and what is there stays. */
