@@ -56,7 +56,6 @@ static int boot_spawn(struct vmm *vmm, struct vm_shape shape, bool kvm, const ch
 		      struct qemu **ret_qemu, struct err *err)
 {
 	_cleanup_free_ char *memory = str_format("%s/memory", dir);
-	_cleanup_free_ char *log = str_format("%s/qemu.log", dir);
 	_cleanup_free_ char *upper = str_format("%s/upper.ext4", dir);
 	_cleanup_close_ int qmp_fd = -EBADF, agent_fd = -EBADF;
 	_cleanup_(vm_argv_done) struct vm_argv argv = {};
@@ -75,7 +74,7 @@ static int boot_spawn(struct vmm *vmm, struct vm_shape shape, bool kvm, const ch
 	};
 	int r;
 
-	if (!memory || !log || !upper)
+	if (!memory || !upper)
 		return err_oom(err);
 	r = upper_disk_create(vmm, upper, err);
 	if (r < 0)
@@ -87,7 +86,7 @@ static int boot_spawn(struct vmm *vmm, struct vm_shape shape, bool kvm, const ch
 		r = vm_argv_build(&spec, &argv);
 	if (r < 0)
 		return err_sys(err, r, "cannot prepare a VM in %s", dir);
-	return qemu_spawn(vmm->loop, &argv, (int[]){qmp_fd, agent_fd}, 2, log, NULL, NULL, ret_qemu,
+	return qemu_spawn(vmm->loop, &argv, (int[]){qmp_fd, agent_fd}, 2, NULL, NULL, ret_qemu,
 			  err);
 }
 
@@ -236,14 +235,13 @@ static void boot_set_current(struct vmm *vmm, struct qemu *qemu)
 	pthread_mutex_unlock(&vmm->lock);
 }
 
-static void boot_explain(struct qemu *qemu, const char *dir, struct err *err)
+static void boot_explain(struct qemu *qemu, struct err *err)
 {
-	_cleanup_free_ char *log = str_format("%s/qemu.log", dir);
 	char line[256];
 
-	if (!log || !qemu_wait(qemu, BOOT_POLL_MS))
+	if (!qemu_wait(qemu, BOOT_POLL_MS))
 		return; /* still runs: it has said nothing */
-	qemu_log_last_line(log, line, sizeof(line));
+	qemu_last_line(qemu, line, sizeof(line));
 	if (qemu_exit_status(qemu) == 0 && !*line)
 		(void)err_user(err, ERR_INTERNAL, "the guest ended before its agent answered");
 	else
@@ -291,7 +289,7 @@ int boot_and_save(struct vmm *vmm, struct vm_shape shape, bool kvm, unsigned int
 	boot_set_current(vmm, NULL);
 	if (r < 0) {
 		if (qemu)
-			boot_explain(qemu, dir, err);
+			boot_explain(qemu, err);
 		return r;
 	}
 	(void)qmp_call(qmp, "quit", NULL, BOOT_QUIT_TIMEOUT_MS, NULL, NULL); /* or it is killed */

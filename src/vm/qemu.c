@@ -4,9 +4,14 @@
  *
  * DOC: Theory of operation
  *
- * QEMU runs in a session of its own, with its output in a file, so it outlives the daemon. A
- * process is named by its pidfd; pid and start time (in clock ticks since boot) are what a later
- * daemon finds it by, and both must match, or the pid is somebody else's by now.
+ * QEMU runs in a session of its own, so it outlives the daemon. A process is named by its pidfd;
+ * pid and start time (in clock ticks since boot) are what a later daemon finds it by, and both must
+ * match, or the pid is somebody else's by now.
+ *
+ * A guest may know how to make QEMU print, so what QEMU prints must not pile up, nor stop it. It
+ * goes into a pipe that does not block and that nobody empties: the first 64 KiB stay, for an error
+ * message once QEMU has ended, and QEMU goes without the rest (it looks at no result of printing).
+ * When the daemon ends, so does the pipe; QEMU ignores SIGPIPE, and later output is lost.
  *
  *	RUNNING -> GONE
  *
@@ -41,7 +46,8 @@
 struct qemu {
 	struct loop *loop; /* borrowed */
 	pid_t pid;
-	int pidfd; /* owned */
+	int pidfd;     /* owned */
+	int output_fd; /* owned; -EBADF: adopted */
 	uint64_t start_ticks;
 	bool child; /* ours to reap */
 	qemu_gone_fn gone;
@@ -107,6 +113,7 @@ static int qemu_new(struct loop *loop, pid_t pid, int pidfd, bool child, qemu_go
 	*qemu = (struct qemu){.loop = loop,
 			      .pid = pid,
 			      .pidfd = pidfd,
+			      .output_fd = -EBADF,
 			      .child = child,
 			      .gone = gone,
 			      .user = user,
@@ -165,7 +172,6 @@ int qemu_process_start_ticks(pid_t pid, uint64_t *ret_ticks)
  * @argv:     Command line
  * @fds:      Descriptors that become 3, 4, ... in the child
  * @n_fds:    How many
- * @log_path: Receives what QEMU prints
  * @gone:     Called once it has ended and was reaped
  * @user:     Its argument
  * @ret_qemu: The process, owned by the caller; set on success
@@ -174,10 +180,9 @@ int qemu_process_start_ticks(pid_t pid, uint64_t *ret_ticks)
  * Return: 0, or negative errno with no process left behind
  */
 int qemu_spawn(struct loop *loop, const struct vm_argv *argv, const int *fds, size_t n_fds,
-	       const char *log_path, qemu_gone_fn gone, void *user, struct qemu **ret_qemu,
-	       struct err *err)
+	       qemu_gone_fn gone, void *user, struct qemu **ret_qemu, struct err *err)
 {
-	_cleanup_close_ int log_fd = -EBADF, pidfd = -EBADF;
+	_cleanup_close_ int output_fd = -EBADF, print_fd = -EBADF, pidfd = -EBADF;
 	struct spawn_spec spec = {
 		.argv = (const char *const *)argv->v,
 		.stdin_fd = -EBADF,
@@ -186,19 +191,21 @@ int qemu_spawn(struct loop *loop, const struct vm_argv *argv, const int *fds, si
 		.new_session = true,
 	};
 	_cleanup_(qemu_freep) struct qemu *qemu = NULL;
+	int pipe_fds[2], r;
 	pid_t pid;
-	int r;
 
-	log_fd = open(log_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
-	if (log_fd < 0)
-		return err_sys(err, -errno, "cannot make %s", log_path);
-	spec.stdout_fd = spec.stderr_fd = log_fd;
+	if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) < 0)
+		return err_sys(err, -errno, "cannot make a pipe for QEMU's output");
+	output_fd = pipe_fds[0];
+	print_fd = pipe_fds[1];
+	spec.stdout_fd = spec.stderr_fd = print_fd;
 	r = spawn_process(&spec, &pid, &pidfd);
 	if (r < 0)
 		return err_sys(err, r, "cannot run %s", argv->v[0]);
 	r = qemu_new(loop, pid, pidfd, true, gone, user, &qemu);
 	if (r == 0) {
 		TAKE_FD(pidfd);
+		qemu->output_fd = TAKE_FD(output_fd);
 		(void)qemu_process_start_ticks(pid, &qemu->start_ticks); /* 0: not adoptable */
 		r = qemu_start_watch(qemu);
 	}
@@ -263,6 +270,7 @@ void qemu_free(struct qemu *qemu)
 	if (loop_call(qemu->loop, qemu_unwatch, qemu) < 0)
 		return; /* no memory left to say so: better lost than used after free */
 	cleanup_close(&qemu->pidfd);
+	cleanup_close(&qemu->output_fd);
 	pthread_cond_destroy(&qemu->cond);
 	pthread_mutex_destroy(&qemu->lock);
 	free(qemu);
@@ -371,33 +379,34 @@ int qemu_exit_status(struct qemu *qemu)
 }
 
 /**
- * qemu_log_last_line() - What QEMU said last, for an error message
- * @log_path: Its log
- * @out:      Receives the line, cut to fit, control bytes as spaces; "" if there is none
- * @size:     Bytes of @out
+ * qemu_last_line() - What QEMU said last, for an error message
+ * @qemu: Process that is gone
+ * @out:  Receives the line, cut to fit, control bytes as spaces; "" if there is none
+ * @size: Bytes of @out
+ *
+ * Takes all that it said: a second call finds nothing. Does not block.
  */
-void qemu_log_last_line(const char *log_path, char *out, size_t size)
+void qemu_last_line(struct qemu *qemu, char *out, size_t size)
 {
-	_cleanup_close_ int fd = open(log_path, O_RDONLY | O_CLOEXEC);
-	char text[2048];
-	ssize_t n = 0;
-	char *line;
+	char text[4096], *line;
+	size_t have = 0;
+	ssize_t n;
 
 	out[0] = '\0';
-	if (fd >= 0) {
-		off_t end = lseek(fd, 0, SEEK_END);
-
-		n = pread(fd, text, sizeof(text) - 1,
-			  end > (off_t)sizeof(text) - 1 ? end - (off_t)sizeof(text) + 1 : 0);
+	/* The newer half of what was read stays in front of what follows. */
+	while ((n = read(qemu->output_fd, text + have, sizeof(text) - 1 - have)) > 0) {
+		have += (size_t)n;
+		if (have > sizeof(text) / 2) {
+			memmove(text, text + have - sizeof(text) / 2, sizeof(text) / 2);
+			have = sizeof(text) / 2;
+		}
 	}
-	while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == '\r'))
-		n--;
-	if (n <= 0)
-		return;
-	text[n] = '\0';
-	line = strrchr(text, '\n');
+	while (have > 0 && (text[have - 1] == '\n' || text[have - 1] == '\r'))
+		have--;
+	text[have] = '\0';
+	line = memrchr(text, '\n', have);
 	line = line ? line + 1 : text;
-	for (char *p = line; *p; p++)
+	for (char *p = line; p < text + have; p++)
 		if ((unsigned char)*p < 0x20)
 			*p = ' ';
 	(void)snprintf(out, size, "%s", line); /* cutting is fine */

@@ -18,8 +18,7 @@ struct vm_argv;
 typedef void (*qemu_gone_fn)(void *user);
 
 int qemu_spawn(struct loop *loop, const struct vm_argv *argv, const int *fds, size_t n_fds,
-	       const char *log_path, qemu_gone_fn gone, void *user, struct qemu **ret_qemu,
-	       struct err *err);
+	       qemu_gone_fn gone, void *user, struct qemu **ret_qemu, struct err *err);
 int qemu_attach(struct loop *loop, pid_t pid, uint64_t start_ticks, qemu_gone_fn gone, void *user,
 		struct qemu **ret_qemu);
 void qemu_free(struct qemu *qemu);
@@ -35,4 +34,4 @@ void qemu_discard(struct qemu *qemu);
 DEFINE_CLEANUP(struct qemu *, qemu_discard)
 
 int qemu_process_start_ticks(pid_t pid, uint64_t *ret_ticks);
-void qemu_log_last_line(const char *log_path, char *out, size_t size);
+void qemu_last_line(struct qemu *qemu, char *out, size_t size);

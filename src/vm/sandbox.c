@@ -60,6 +60,7 @@ void sandbox_on_gone(void *user)
 {
 	struct sandbox *sb = user;
 	sandbox_gone_fn gone;
+	char line[256];
 	bool stopping;
 
 	pthread_mutex_lock(&sb->lock);
@@ -68,8 +69,11 @@ void sandbox_on_gone(void *user)
 	stopping = sb->stopping;
 	pthread_cond_broadcast(&sb->cond);
 	pthread_mutex_unlock(&sb->lock);
-	if (!stopping && gone)
-		log_debug("VM of %.12s ended by itself", sb->id);
+	if (!stopping && gone) {
+		qemu_last_line(sb->qemu, line, sizeof(line));
+		log_debug("VM of %.12s ended by itself: %s", sb->id,
+			  *line ? line : "no last words");
+	}
 	if (gone)
 		gone(sb->user);
 }
@@ -172,7 +176,6 @@ char *sandbox_own_upper(const struct sandbox *sb)
 static int sandbox_spawn(struct sandbox *sb, const struct sandbox_spec *spec,
 			 const struct template *t, int state_fd, struct err *err)
 {
-	_cleanup_free_ char *log = str_format("%s/qemu.log", sb->dir);
 	_cleanup_free_ char *name = str_format("arca-%.12s", sb->id);
 	_cleanup_free_ char *upper = sandbox_own_upper(sb);
 	_cleanup_close_ int qmp_fd = -EBADF, agent_fd = -EBADF;
@@ -192,7 +195,7 @@ static int sandbox_spawn(struct sandbox *sb, const struct sandbox_spec *spec,
 	};
 	int r;
 
-	if (!log || !name || !upper)
+	if (!name || !upper)
 		return err_oom(err);
 	r = sandbox_make_dir(sb);
 	if (r < 0)
@@ -209,7 +212,7 @@ static int sandbox_spawn(struct sandbox *sb, const struct sandbox_spec *spec,
 		r = vm_argv_build(&argv_spec, &argv);
 	if (r < 0)
 		return err_sys(err, r, "cannot prepare the VM of %.12s", sb->id);
-	return qemu_spawn(sb->vmm->loop, &argv, (int[]){qmp_fd, agent_fd, state_fd}, 3, log,
+	return qemu_spawn(sb->vmm->loop, &argv, (int[]){qmp_fd, agent_fd, state_fd}, 3,
 			  sandbox_on_gone, sb, &sb->qemu, err);
 }
 
@@ -375,11 +378,10 @@ static int sandbox_wait_running(struct sandbox *sb)
 /* QEMU's own words, where it has ended, are better than "broken pipe". */
 static int sandbox_explain(struct sandbox *sb, int r, struct err *err)
 {
-	_cleanup_free_ char *log = str_format("%s/qemu.log", sb->dir);
 	char line[512] = "";
 
-	if (sb->qemu && qemu_wait(sb->qemu, 100) && log)
-		qemu_log_last_line(log, line, sizeof(line));
+	if (sb->qemu && qemu_wait(sb->qemu, 100))
+		qemu_last_line(sb->qemu, line, sizeof(line));
 	if (*line)
 		(void)err_user(err, ERR_INTERNAL, "cannot start the VM of %.12s: %s", sb->id, line);
 	return r;

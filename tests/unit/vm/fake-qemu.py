@@ -58,6 +58,12 @@ for line in lines():
         if mode == "corrupt":
             print("fake: load of migration failed: Invalid argument", file=sys.stderr)
             sys.exit(1)
+        if mode == "chatty":
+            for _ in range(128):
+                try:
+                    os.write(2, b"virtio: the guest did something odd\n" * 2000)
+                except OSError:
+                    pass
         say({"event": "RESUME", "timestamp": {"seconds": 1, "microseconds": 1}})
         if mode == "babble":
             agent, _ = agent_listener.accept()

@@ -32,12 +32,10 @@ static int spawn(const char *script, struct qemu **ret_qemu)
 {
 	char *words[] = {(char *)"/bin/sh", (char *)"-c", (char *)script, NULL};
 	struct vm_argv argv = {.v = words, .n = 3};
-	char log[128];
 	struct err err = {};
 
-	(void)snprintf(log, sizeof(log), "%s/log", dir);
 	gone = 0;
-	return qemu_spawn(loop, &argv, NULL, 0, log, on_gone, NULL, ret_qemu, &err);
+	return qemu_spawn(loop, &argv, NULL, 0, on_gone, NULL, ret_qemu, &err);
 }
 
 static bool wait_gone(void)
@@ -56,7 +54,7 @@ TEST(set_up)
 TEST(an_exit_is_reaped_and_told_once)
 {
 	__attribute__((cleanup(qemu_freep))) struct qemu *qemu = NULL;
-	char line[64], path[128];
+	char line[64];
 
 	ASSERT_OK(spawn("echo first; echo last words >&2; exit 7", &qemu));
 	ASSERT(qemu_wait(qemu, 5000));
@@ -65,9 +63,52 @@ TEST(an_exit_is_reaped_and_told_once)
 	ASSERT(wait_gone());
 	ASSERT_EQ(gone, 1);
 	ASSERT(waitpid(qemu_pid(qemu), NULL, WNOHANG) < 0); /* nothing left to reap */
-	(void)snprintf(path, sizeof(path), "%s/log", dir);
-	qemu_log_last_line(path, line, sizeof(line));
+	qemu_last_line(qemu, line, sizeof(line));
 	ASSERT_STREQ(line, "last words");
+}
+
+/* Goal: a QEMU that prints without end neither fills anything nor waits; its first words stay. */
+TEST(output_is_bounded_and_never_blocks)
+{
+	__attribute__((cleanup(qemu_freep))) struct qemu *qemu = NULL;
+	char line[64];
+
+	ASSERT_OK(spawn("printf 'a\\001b: %04000d' 7 >&2; yes 0123456789 | head -c 10000000 >&2; "
+			"exit 3",
+			&qemu));
+	ASSERT(qemu_wait(qemu, 20000));
+	ASSERT_EQ(qemu_exit_status(qemu), 3);
+	qemu_last_line(qemu, line, sizeof(line));
+	ASSERT(str_starts(line, "0123"));
+	qemu_last_line(qemu, line, sizeof(line));
+	ASSERT_STREQ(line, "");
+}
+
+TEST(a_last_line_is_made_harmless)
+{
+	__attribute__((cleanup(qemu_freep))) struct qemu *qemu = NULL;
+	char line[16];
+
+	ASSERT_OK(spawn("printf 'first\\na\\033[1mb\\tc and so on\\n\\r\\n'", &qemu));
+	ASSERT(qemu_wait(qemu, 5000));
+	qemu_last_line(qemu, line, sizeof(line));
+	ASSERT_STREQ(line, "a [1mb c and so");
+}
+
+/* Goal: QEMU, which ignores SIGPIPE, may print when nobody is there to read any more. */
+TEST(output_without_a_daemon_harms_nobody)
+{
+	_cleanup_free_ char *mark = str_format("%s/lived", dir);
+	_cleanup_free_ char *script = str_format(
+		"trap '' PIPE; sleep 0.3; head -c 100000 /dev/zero >&2; echo alive >%s", mark);
+	struct qemu *qemu = NULL;
+	pid_t pid;
+
+	ASSERT_OK(spawn(script, &qemu));
+	pid = qemu_pid(qemu);
+	qemu_free(qemu);
+	ASSERT_EQ(waitpid(pid, NULL, 0), pid);
+	ASSERT(fs_exists(mark));
 }
 
 TEST(a_kill_is_reaped)
@@ -105,8 +146,7 @@ TEST(a_missing_program_is_an_error)
 	struct qemu *qemu = NULL;
 	struct err err = {};
 
-	ASSERT_ERROR(qemu_spawn(loop, &argv, NULL, 0, "/dev/null", NULL, NULL, &qemu, &err),
-		     ENOENT);
+	ASSERT_ERROR(qemu_spawn(loop, &argv, NULL, 0, NULL, NULL, &qemu, &err), ENOENT);
 	ASSERT(!qemu);
 	ASSERT_EQ(err.kind, ERR_INTERNAL);
 }

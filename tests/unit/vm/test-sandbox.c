@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test-sandbox.c - sandboxes whose QEMU, or whose agent, fails in every way a fake one can */
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -167,6 +169,33 @@ TEST(a_babbling_agent_is_ended)
 	ASSERT(wait_gone());
 	sandbox_free(sb);
 	ASSERT(!left_behind(id));
+}
+
+/* Goal: a guest that makes QEMU print fills no disk. */
+TEST(what_qemu_prints_is_not_kept)
+{
+	_cleanup_closedir_ DIR *folder = NULL;
+	_cleanup_free_ char *path = NULL;
+	struct sandbox *sb = NULL;
+	struct err err = {};
+	struct dirent *entry;
+	char id[ID_BUF];
+	off_t bytes = 0;
+	struct stat st;
+
+	if (start("chatty", id, &sb, &err) < 0) /* 9 MB before this returns */
+		TEST_FAIL("%s", err.msg);
+	path = str_format("%s/%s", run, id);
+	folder = opendir(path);
+	ASSERT(folder);
+	while ((entry = readdir(folder)))
+		if (fstatat(dirfd(folder), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    S_ISREG(st.st_mode))
+			bytes += st.st_size;
+	ASSERT(bytes > 0); /* vm.json */
+	ASSERT(bytes < 4096);
+	sandbox_stop(sb, 0);
+	sandbox_free(sb);
 }
 
 TEST(stop_does_not_wait_for_a_mute_agent)
