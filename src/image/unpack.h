@@ -6,6 +6,10 @@
 #include "base/err.h"
 #include "image/layer.h"
 
+/* What an xz archive's decoder may take. `xz -9` wants 65 MiB, its default 9. As for zstd's windows
+ * (inflate.c), an archive made to want more is refused. */
+#define UNPACK_XZ_MEMORY_MAX (128ULL << 20)
+
 struct unpack;
 
 int unpack_new(const struct byte_source *from, struct unpack **ret, struct err *err);

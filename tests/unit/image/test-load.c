@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "load_fixture.h"
 
+#include <lzma.h>
+
 TEST(a_docker_archive_becomes_an_image)
 {
 	_cleanup_tar_ struct tar t = {};
@@ -133,6 +135,97 @@ TEST(nonsense_is_no_archive)
 	ASSERT(load_buf(&f, &deep.out) < 0);
 	ASSERT(strstr(f.err.msg, "depth"));
 	ASSERT(store_is_empty(&f));
+}
+
+static void put_xz(struct buf *b, const struct buf *plain, uint32_t preset)
+{
+	size_t max = lzma_stream_buffer_bound(plain->len);
+	_cleanup_free_ unsigned char *out = malloc(max);
+	lzma_stream z = LZMA_STREAM_INIT;
+
+	if (!out || lzma_easy_encoder(&z, preset, LZMA_CHECK_CRC64) != LZMA_OK)
+		abort();
+	z.next_in = (const uint8_t *)plain->data;
+	z.avail_in = plain->len;
+	z.next_out = out;
+	z.avail_out = max;
+	if (lzma_code(&z, LZMA_FINISH) != LZMA_STREAM_END)
+		abort();
+	buf_add(b, out, max - z.avail_out);
+	lzma_end(&z);
+}
+
+TEST(an_xz_archive_is_loaded)
+{
+	for (uint32_t preset = 0; preset <= 9; preset += 3) {
+		_cleanup_tar_ struct tar t = {};
+		_cleanup_buf_ struct buf first = {}, second = {}, xz = {};
+		struct memory m;
+		FIXTURE;
+
+		make_docker(&t, &(struct docker_spec){});
+		buf_add(&first, t.out.data, 1000);
+		buf_add(&second, t.out.data + 1000, t.out.len - 1000);
+		put_xz(&xz, &first, preset); /* two streams, as from xz -T or cat */
+		put_xz(&xz, &second, preset);
+		m = (struct memory){.data = xz.data, .len = xz.len, .chunk = 113};
+		if (load_memory(&f, &m) < 0)
+			TEST_FAIL("preset %u: %s", preset, f.err.msg);
+	}
+}
+
+TEST(a_broken_xz_archive_is_refused)
+{
+	_cleanup_tar_ struct tar t = {};
+	_cleanup_buf_ struct buf xz = {};
+	FIXTURE;
+
+	make_docker(&t, &(struct docker_spec){});
+	put_xz(&xz, &t.out, 6);
+	for (size_t len = 7; len < xz.len; len += 101) {
+		struct memory m = {.data = xz.data, .len = len};
+
+		ASSERT(load_memory(&f, &m) < 0);
+		ASSERT_EQ(f.err.kind, ERR_INVALID);
+		m = (struct memory){.data = xz.data, .len = len, .error_at_end = ECONNRESET};
+		ASSERT(load_memory(&f, &m) < 0);
+		ASSERT(!strstr(f.err.msg, "xz"));
+	}
+	memset(xz.data + xz.len / 2, 0xff, 16);
+	ASSERT(load_buf(&f, &xz) < 0);
+	ASSERT(strstr(f.err.msg, "xz: invalid data"));
+	ASSERT(store_is_empty(&f));
+}
+
+/* Goal: a few bytes cannot make the daemon take gigabytes. */
+TEST(an_xz_archive_that_wants_too_much_memory_is_refused)
+{
+	/* in the only block's header: size / 4 - 1, flags, LZMA2, one byte, the dictionary */
+	enum { BLOCK = LZMA_STREAM_HEADER_SIZE, DICTIONARY = BLOCK + 4 };
+	_cleanup_tar_ struct tar t = {};
+	_cleanup_buf_ struct buf xz = {};
+	struct memory m;
+	uint32_t crc;
+	FIXTURE;
+
+	make_docker(&t, &(struct docker_spec){});
+	put_xz(&xz, &t.out, 0);
+	ASSERT_EQ(xz.data[BLOCK + 2], 0x21);
+	xz.data[DICTIONARY] = 40; /* 4 GiB - 1 */
+	ASSERT_EQ(xz.data[BLOCK], 2);
+	crc = lzma_crc32((const uint8_t *)xz.data + BLOCK, 8, 0);
+	memcpy(xz.data + BLOCK + 8, &crc, sizeof(crc));
+	m = (struct memory){.data = xz.data, .len = xz.len, .chunk = 10};
+	ASSERT(load_memory(&f, &m) < 0);
+	ASSERT_EQ(f.err.kind, ERR_INVALID);
+	ASSERT_STREQ(f.err.msg, "invalid archive: xz: unpacking it takes 4096 MiB of memory, more "
+				"than the 128 MiB allowed");
+	ASSERT(store_is_empty(&f));
+
+	xz.data[DICTIONARY] = 28; /* 64 MiB, as xz -9 */
+	crc = lzma_crc32((const uint8_t *)xz.data + BLOCK, 8, 0);
+	memcpy(xz.data + BLOCK + 8, &crc, sizeof(crc));
+	ASSERT_OK(load_buf(&f, &xz));
 }
 
 /* Goal: files of one name replace each other, but each costs memory and a file: not without end. */
