@@ -6,9 +6,10 @@
  *
  * A worker does it, under the verb lock, so a start that is still finishing comes first, and start,
  * remove and the like that follow wait until the disk is unmounted. The exit code is in the
- * database before anything else happens; until then the agent has it. Who waits is woken next, so
- * that nobody's `docker run` lasts longer for the unmounting. The agent is not asked to forget the
- * process: it goes with its VM.
+ * database before anything else happens; until then the agent has it, so a VM whose exit could not
+ * be written is kept (container_settle.c). Who waits is woken next, so that nobody's `docker run`
+ * lasts longer for the unmounting. The agent is not asked to forget the process: it goes with its
+ * VM.
  *
  * A restart policy moves the container to RESTARTING and sets a timer on the loop; its callback
  * hands the start to a worker. The back-off doubles from RESTART_DELAY_MIN_MS and begins anew after
@@ -148,6 +149,7 @@ static void restart_disarm_all(void *user)
 	RANK_LOCK_SCOPE(table, &cs->lock);
 	HASH_ITER (by_id, cs->by_id, c, tmp) {
 		restart_disarm(c); /* the table has a reference */
+		container_settle_disarm(c);
 	}
 }
 
@@ -190,10 +192,13 @@ static void exit_events(struct container *c, const struct stdio_exit *exit)
  * @error: Text for State.Error, or NULL
  *
  * The VM is still there; the row says so.
+ *
+ * Return: 0, or negative errno if the row could not be written: only the agent knows, then
  */
-void container_record_exit(struct container *c, const struct stdio_exit *exit, const char *error)
+int container_record_exit(struct container *c, const struct stdio_exit *exit, const char *error)
 {
 	bool restart;
+	int r;
 
 	rank_lock(&c->lock);
 	c->exit_code = exit->code;
@@ -209,7 +214,7 @@ void container_record_exit(struct container *c, const struct stdio_exit *exit, c
 	c->telling = true;
 	container_move(c, restart ? CONTAINER_RESTARTING : CONTAINER_EXITED);
 	rank_unlock(&c->lock);
-	(void)container_row_save(c); /* it said so */
+	r = container_row_save(c);
 	exit_events(c, exit);
 	if (c->cs->core->execs)
 		exec_container_gone(c->cs->core->execs, c->id, false);
@@ -219,19 +224,29 @@ void container_record_exit(struct container *c, const struct stdio_exit *exit, c
 	c->telling = false;
 	pthread_cond_broadcast(&c->changed);
 	rank_unlock(&c->lock);
+	return r;
 }
 
-/* Power the VM off, cleanly where its disk is to live on. */
-static void exit_teardown(struct container_run *run, bool discard)
+/**
+ * container_run_end() - Power the VM of a run that is over off, and begin a restart's back-off
+ * @run:     Run whose exit is recorded, reference stolen; its container's verb lock held
+ * @discard: Its disk goes: no need to unmount it cleanly
+ */
+void container_run_end(struct container_run *run, bool discard)
 {
 	struct container *c = run->c;
+	bool restart;
 
 	if (run->sb)
 		sandbox_stop(run->sb, discard || run->exit.lost ? 0 : CONTAINER_VM_STOP_MS);
 	rank_lock(&c->lock);
 	c->vm = CONTAINER_VM_NONE;
+	restart = c->state == CONTAINER_RESTARTING;
 	rank_unlock(&c->lock);
 	(void)container_row_save(c); /* it said so */
+	if (restart)
+		container_schedule_restart(c);
+	container_run_unref(run);
 }
 
 /**
@@ -243,8 +258,9 @@ void container_run_finish(void *user)
 	_cleanup_run_ struct container_run *run = user;
 	_cleanup_container_ struct container *c = container_ref(run->c);
 	struct container_run *current = NULL;
-	bool remove, restart;
 	struct err err = {0};
+	bool remove;
+	int r;
 
 	RANK_LOCK_SCOPE(verb, &c->verb);
 	rank_lock(&c->lock);
@@ -254,15 +270,13 @@ void container_run_finish(void *user)
 	rank_unlock(&c->lock);
 	if (!current)
 		return;
-	container_record_exit(c, &run->exit,
-			      run->exit.lost ? "the container's virtual machine ended" : NULL);
-	exit_teardown(run, remove || run->discard);
-	container_run_unref(current);
-	rank_lock(&c->lock);
-	restart = c->state == CONTAINER_RESTARTING;
-	rank_unlock(&c->lock);
-	if (restart)
-		container_schedule_restart(c);
+	r = container_record_exit(c, &run->exit,
+				  run->exit.lost ? "the container's virtual machine ended" : NULL);
+	if (r < 0 && !run->exit.lost && !remove && !run->discard) {
+		container_settle_later(c, current);
+		return;
+	}
+	container_run_end(current, remove || run->discard);
 	if (remove && container_remove_held(c, &err) < 0)
 		log_error("container %.12s: cannot be removed: %s", c->id, err.msg);
 }

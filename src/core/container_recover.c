@@ -57,7 +57,8 @@ static void recover_lost(struct container *c)
 
 	if (container_state_is_up(c->state) && c->state != CONTAINER_RESTARTING) {
 		log_warn("container %.12s: its virtual machine is gone", c->id);
-		container_record_exit(c, &exit, "the container's virtual machine ended");
+		/* nobody knows more than the row: nothing is lost if it cannot be written */
+		(void)container_record_exit(c, &exit, "the container's virtual machine ended");
 	}
 	recover_save_no_vm(c);
 }

@@ -33,6 +33,7 @@ int container_remove_held(struct container *c, struct err *err)
 	rank_unlock(&c->lock);
 	(void)container_row_save(c); /* the row goes below; only a crash needs to know */
 	container_run_drop(c);
+	(void)container_settle_held(c, true, err); /* cannot fail */
 	r = fs_remove_tree(c->dir);
 	if (r < 0 && r != -ENOENT)
 		err_sys(err, r, "cannot remove the files of container %s", c->id);

@@ -247,6 +247,11 @@ int container_start_held(struct container *c, struct err *err)
 	r = start_check_state(c, err);
 	if (r < 0)
 		return r;
+	r = container_settle_held(c, false, err);
+	if (r < 0) {
+		container_run_drop(c); /* ends who is attached */
+		return r;
+	}
 	rank_lock(&c->lock);
 	r = container_run_get(c, &run, err); /* from here on a failure ends who is attached */
 	rank_unlock(&c->lock);

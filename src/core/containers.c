@@ -349,6 +349,8 @@ void containers_free(struct containers *cs)
 	HASH_ITER (by_id, cs->by_id, c, tmp) {
 		container_ref(c);
 		container_run_drop(c);
+		if (c->unsettled)
+			container_run_unref(TAKE_PTR(c->unsettled)); /* the agent has its exit */
 		containers_forget(cs, c);
 		container_unref(c);
 	}

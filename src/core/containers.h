@@ -73,6 +73,10 @@ struct container {
 	char *dir; /* owned: <data-root>/containers/<id> */
 
 	struct rank_lock verb; /* serialises start, exit, pause, remove, rename, update */
+	/* owned reference: its exit is not in the row yet, its VM stays; verb lock, as the delay */
+	struct container_run *unsettled;
+	unsigned int settle_delay_ms;
+	struct loop_timer *settle_timer; /* loop thread only */
 
 	struct rank_lock lock; /* guards all below */
 	pthread_cond_t changed;
@@ -176,11 +180,17 @@ DEFINE_CLEANUP(struct container_run *, container_run_unref)
 extern const struct stdio_ops container_run_ops;
 void container_run_gone(void *run);   /* a sandbox_gone_fn */
 void container_run_finish(void *run); /* a worker_fn */
-void container_record_exit(struct container *c, const struct stdio_exit *exit, const char *error);
+int container_record_exit(struct container *c, const struct stdio_exit *exit, const char *error);
+void container_run_end(struct container_run *run, bool discard);
 bool container_should_restart(struct container *c, bool daemon_start);
 void container_schedule_restart(struct container *c);
 void container_cancel_restart(struct container *c);
 void container_cancel_restart_timers(struct containers *cs);
+
+/* container_settle.c */
+void container_settle_later(struct container *c, struct container_run *run);
+int container_settle_held(struct container *c, bool discard, struct err *err);
+void container_settle_disarm(struct container *c);
 
 /* container_wait.c: a cancel that wakes those who wait for c->changed */
 struct container_waker {
