@@ -98,6 +98,7 @@ int container_resize(struct containers *cs, const char *ref, unsigned int rows, 
 	if (r < 0)
 		return r;
 	rank_lock(&c->lock);
+	container_wait_adopted(c);
 	if (c->run && c->run->phase == RUN_STARTED)
 		run = container_run_ref(c->run);
 	rank_unlock(&c->lock);

@@ -35,6 +35,36 @@ static int live_check(struct container *c, struct err *err)
 }
 
 /**
+ * container_wait_adopted() - Wait until a daemon's start has found out about a container's VM
+ * @c: Container, state lock held; no other lock
+ *
+ * As long as sandbox_adopt() gives a guest to answer; not at all once the daemon is up.
+ */
+void container_wait_adopted(struct container *c)
+{
+	while (c->adopting)
+		pthread_cond_wait(&c->changed, &c->lock.mutex);
+}
+
+/**
+ * container_live_is_adopting() - Whether container_live_get() would wait
+ * @cs:  Manager
+ * @ref: Container
+ *
+ * Return: the answer; false if there is no such container
+ */
+bool container_live_is_adopting(struct containers *cs, const char *ref)
+{
+	_cleanup_container_ struct container *c = NULL;
+	struct err ignored = {0};
+
+	if (containers_find(cs, ref, &c, &ignored) < 0)
+		return false;
+	RANK_LOCK_SCOPE(state, &c->lock);
+	return c->adopting;
+}
+
+/**
  * container_live_get() - Hold a running container
  * @cs:	 Manager
  * @ref: Container
@@ -56,6 +86,7 @@ int container_live_get(struct containers *cs, const char *ref, struct container_
 	if (r < 0)
 		return r;
 	RANK_LOCK_SCOPE(state, &c->lock);
+	container_wait_adopted(c);
 	r = live_check(c, err);
 	if (r < 0)
 		return r;

@@ -25,10 +25,13 @@ struct container_live {
 	json_t *host_config;	/* likewise */
 	void *hold;
 };
-/* ERR_NOT_FOUND, ERR_CONFLICT "container <id> is not running" / "Container <id> is paused, unpause
- * the container before exec" */
+/* Waits while the container is being adopted. ERR_NOT_FOUND, ERR_CONFLICT "container <id> is not
+ * running" / "Container <id> is paused, unpause the container before exec" */
 int container_live_get(struct containers *cs, const char *ref, struct container_live *ret,
 		       struct err *err);
+/* Whether a daemon that has just started is still looking for its VM: container_live_get() waits.
+ */
+bool container_live_is_adopting(struct containers *cs, const char *ref);
 void container_live_put(struct container_live *live);
 /* The container's process rules (capabilities, seccomp, rlimits, env, cwd, user) as a ProcessSpec
  * an exec starts from. privileged: exec --privileged. Freed with

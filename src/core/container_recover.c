@@ -13,12 +13,21 @@
  *	TEARDOWN    the exit is recorded: stop	  stop			nothing to do
  *
  * Then: removals that were cut short go on, directories without a row and VMs without a container
- * go, and restart policies get their say. All before the first request is served.
+ * go, and restart policies get their say.
+ *
+ * A guest that says nothing holds its own container up, not the others and not the daemon: VMs are
+ * looked for on the workers, WORKERS_MAX at a time, and the first request is served when all have
+ * been begun and either all are done or RECOVER_WAIT_MS are over. Who is late keeps its verb lock
+ * and `adopting` until it is done, which is the time that sandbox_adopt() gives a guest. Inspect,
+ * list and logs answer meanwhile as the row has it; whoever wants to change the container, or needs
+ * its VM, waits.
  */
 #include <dirent.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "agent.pb-c.h"
 #include "base/clock.h"
@@ -31,6 +40,21 @@
 #include "core/spec.h"
 #include "store/store.h"
 #include "vm/vm.h"
+
+#define RECOVER_WAIT_MS 3000
+
+/* What containers_recover() and the workers share; the last of them frees it. */
+struct recovery {
+	pthread_mutex_t lock; /* calls nobody; guards all below */
+	pthread_cond_t changed;
+	size_t unbegun, undone;
+	unsigned int refs;
+};
+
+struct recover_job {
+	struct recovery *recovery; /* shared */
+	struct container *c;	   /* owned reference */
+};
 
 static const Arca__V1__ProcessState *recover_find(const Arca__V1__HelloResponse *hello,
 						  const char *id)
@@ -109,6 +133,7 @@ static void recover_vm(struct container *c)
 {
 	_cleanup_run_ struct container_run *run = NULL;
 	Arca__V1__HelloResponse *hello = NULL;
+	struct sandbox *sb = NULL;
 	struct err err = {0};
 	int r;
 
@@ -116,8 +141,8 @@ static void recover_vm(struct container *c)
 	r = container_run_get(c, &run, &err);
 	rank_unlock(&c->lock);
 	if (r == 0)
-		r = sandbox_adopt(c->cs->core->vmm, c->id, container_run_gone, run, &run->sb,
-				  &hello, &err);
+		r = sandbox_adopt(c->cs->core->vmm, c->id, container_run_gone, run, &sb, &hello,
+				  &err);
 	if (r < 0) {
 		if (r != -ENOENT)
 			log_error("container %.12s: cannot reach its virtual machine: %s", c->id,
@@ -126,6 +151,9 @@ static void recover_vm(struct container *c)
 		recover_lost(c);
 		return;
 	}
+	rank_lock(&c->lock); /* unlike at a start, the state says already that it runs */
+	run->sb = sb;
+	rank_unlock(&c->lock);
 	recover_found(c, run, hello);
 	arca__v1__hello_response__free_unpacked(hello, NULL);
 }
@@ -144,12 +172,12 @@ static void recover_policy(struct container *c)
 		container_schedule_restart(c);
 }
 
-static void recover_one(struct container *c)
+/* Verb lock held. */
+static void recover_held(struct container *c)
 {
 	struct err err = {0};
 	bool auto_remove;
 
-	RANK_LOCK_SCOPE(verb, &c->verb);
 	if (c->vm != CONTAINER_VM_NONE)
 		recover_vm(c);
 	else if (c->state == CONTAINER_RUNNING || c->state == CONTAINER_PAUSED)
@@ -163,13 +191,122 @@ static void recover_one(struct container *c)
 	recover_policy(c);
 }
 
+static void recover_one(struct container *c)
+{
+	RANK_LOCK_SCOPE(verb, &c->verb);
+	recover_held(c);
+}
+
+static void recovery_unref(struct recovery *rec)
+{
+	bool last;
+
+	pthread_mutex_lock(&rec->lock);
+	last = --rec->refs == 0;
+	pthread_mutex_unlock(&rec->lock);
+	if (!last)
+		return;
+	pthread_cond_destroy(&rec->changed);
+	pthread_mutex_destroy(&rec->lock);
+	free(rec);
+}
+DEFINE_CLEANUP(struct recovery *, recovery_unref)
+
+static struct recovery *recovery_new(void)
+{
+	struct recovery *rec = calloc(1, sizeof(*rec));
+	pthread_condattr_t attr;
+
+	if (!rec)
+		return NULL;
+	rec->refs = 1;
+	pthread_mutex_init(&rec->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&rec->changed, &attr);
+	pthread_condattr_destroy(&attr);
+	return rec;
+}
+
+static void recovery_count(struct recovery *rec, size_t *count)
+{
+	pthread_mutex_lock(&rec->lock);
+	(*count)--;
+	pthread_cond_broadcast(&rec->changed);
+	pthread_mutex_unlock(&rec->lock);
+}
+
+/* A worker_fn. */
+static void recover_run(void *user)
+{
+	struct recover_job *job = user;
+	struct container *c = job->c;
+
+	rank_lock(&c->verb);
+	recovery_count(job->recovery, &job->recovery->unbegun);
+	recover_held(c);
+	rank_lock(&c->lock);
+	c->adopting = false;
+	pthread_cond_broadcast(&c->changed);
+	rank_unlock(&c->lock);
+	rank_unlock(&c->verb);
+	recovery_count(job->recovery, &job->recovery->undone);
+	recovery_unref(job->recovery);
+	container_unref(c);
+	free(job);
+}
+
+/* Look for a container's VM on a worker, or here where that cannot be. */
+static void recover_push(struct recovery *rec, struct container *c)
+{
+	struct recover_job *job = calloc(1, sizeof(*job));
+
+	if (!job) {
+		recover_one(c);
+		return;
+	}
+	*job = (struct recover_job){.recovery = rec, .c = container_ref(c)};
+	pthread_mutex_lock(&rec->lock);
+	rec->unbegun++;
+	rec->undone++;
+	rec->refs++;
+	pthread_mutex_unlock(&rec->lock);
+	rank_lock(&c->lock);
+	c->adopting = true;
+	rank_unlock(&c->lock);
+	if (workers_push(c->cs->workers, recover_run, job) < 0)
+		recover_run(job);
+}
+
+static void recovery_wait(struct recovery *rec)
+{
+	struct timespec until;
+	int r = 0;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &until); /* cannot fail for this clock */
+	until.tv_sec += RECOVER_WAIT_MS / 1000;
+	pthread_mutex_lock(&rec->lock);
+	while (rec->unbegun)
+		pthread_cond_wait(&rec->changed, &rec->lock);
+	while (rec->undone && r == 0)
+		r = pthread_cond_timedwait(&rec->changed, &rec->lock, &until);
+	if (rec->undone)
+		log_warn("%zu virtual machines do not answer yet: their containers are taken up "
+			 "later",
+			 rec->undone);
+	pthread_mutex_unlock(&rec->lock);
+}
+
 static bool recover_keep_vm(void *user, const char *id)
 {
 	struct containers *cs = user;
 	_cleanup_container_ struct container *c = NULL;
 	struct err err = {0};
 
-	return containers_find(cs, id, &c, &err) == 0 && c->vm != CONTAINER_VM_NONE;
+	if (containers_find(cs, id, &c, &err) < 0)
+		return false;
+	RANK_LOCK_SCOPE(state, &c->lock);
+	return c->adopting || c->vm != CONTAINER_VM_NONE;
 }
 
 static int recover_count_row(void *user, struct store_row *row UNUSED)
@@ -212,21 +349,31 @@ static void recover_sweep_directories(struct containers *cs)
  * @cs:	 Manager with its rows loaded
  * @err: Filled on failure
  *
+ * Containers whose guests are slow to answer are taken up after this has returned.
+ *
  * Return: 0 or a negative errno
  */
 int containers_recover(struct containers *cs, struct err *err)
 {
+	_cleanup_(recovery_unrefp) struct recovery *rec = recovery_new();
 	struct container **all;
 	size_t n = 0;
 	int r;
 
+	if (!rec)
+		return err_oom(err);
 	spec_prepare();
 	all = containers_snapshot(cs, &n);
 	if (!all)
 		return err_oom(err);
-	for (size_t i = 0; i < n; i++)
-		recover_one(all[i]);
+	for (size_t i = 0; i < n; i++) {
+		if (all[i]->vm != CONTAINER_VM_NONE)
+			recover_push(rec, all[i]);
+		else
+			recover_one(all[i]);
+	}
 	containers_snapshot_free(all, n);
+	recovery_wait(rec);
 	recover_sweep_directories(cs);
 	r = vmm_sweep(cs->core->vmm, recover_keep_vm, cs);
 	if (r < 0)

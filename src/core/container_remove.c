@@ -89,6 +89,7 @@ static int remove_kill(struct container *c, struct err *err)
 	bool restarting;
 
 	rank_lock(&c->lock);
+	container_wait_adopted(c);
 	exits = c->exits;
 	c->stopped_by_user = true;
 	restarting = c->state == CONTAINER_RESTARTING;

@@ -96,6 +96,7 @@ struct container {
 	bool stopped_by_user; /* suppresses restart policies */
 	unsigned int keep; /* restarts under way: neither AutoRemove nor policies act on the exit */
 	bool removed;
+	bool adopting;	/* a new daemon is still looking for its VM; the verb lock is held */
 	bool telling;	/* an exit is being recorded and told; then exits is counted up */
 	uint64_t exits; /* runs whose exit was recorded and told */
 	int last_code;	/* of the last of them: exit_code is 0 again once it is restarted */
@@ -186,6 +187,9 @@ bool container_should_restart(struct container *c, bool daemon_start);
 void container_schedule_restart(struct container *c);
 void container_cancel_restart(struct container *c);
 void container_cancel_restart_timers(struct containers *cs);
+
+/* container_live.c */
+void container_wait_adopted(struct container *c);
 
 /* container_settle.c */
 void container_settle_later(struct container *c, struct container_run *run);

@@ -96,7 +96,7 @@ static void exec_adopt(struct exec *ex)
 	int r = exec_resume(ex);
 
 	if (r == -EAGAIN)
-		return; /* paused: the next tick */
+		return; /* paused, or its VM is not found yet: the next tick */
 	pthread_mutex_lock(&ex->es->lock);
 	ex->orphan = false;
 	if (r < 0) {

@@ -428,7 +428,8 @@ int exec_start(struct execs *es, const char *id, bool detach, struct stdio_attac
  * exec_resume() - Go on with an exec that an earlier daemon started
  * @ex: Exec
  *
- * Return: 0, -EAGAIN while its container is paused, or another negative errno if it is gone
+ * Return: 0, -EAGAIN while its container is paused or being adopted, or another negative errno if
+ * it is gone
  */
 int exec_resume(struct exec *ex)
 {
@@ -436,6 +437,8 @@ int exec_resume(struct exec *ex)
 	struct stdio *io;
 	int r;
 
+	if (container_live_is_adopting(ex->es->core->containers, ex->container_id))
+		return -EAGAIN; /* the reaper has others to tend */
 	r = exec_make_io(ex, &err);
 	if (r < 0)
 		return strstr(err.msg, "is paused") ? -EAGAIN : -ENOENT;

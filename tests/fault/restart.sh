@@ -52,6 +52,19 @@ t_a_lost_vm_is_noticed_and_its_files_kept() {
 	docker start cv >/dev/null; until_true 10 logs_have cv precious
 	docker rm -f cv >/dev/null
 }
+t_a_vm_that_does_not_answer_holds_nobody_up() {
+	local pid waiting
+	d --name mute busybox sleep 300 >/dev/null; d --name well busybox sleep 300 >/dev/null
+	pid=$(docker inspect -f '{{.State.Pid}}' mute)
+	arcad_kill9; kill -STOP "$pid"
+	arcad_start # gives up after 10 s; a VM is given 20
+	eq "$(docker exec well echo ok)" ok
+	eq "$(docker inspect -f '{{.State.Status}}' mute)" running
+	docker exec mute echo late >"$ROOT/late" & waiting=$!
+	sleep 0.5; [ ! -s "$ROOT/late" ]
+	kill -CONT "$pid"; wait "$waiting"; eq "$(cat "$ROOT/late")" late
+	docker rm -f mute well >/dev/null
+}
 t_a_stopped_daemon_leaves_vms_alone() {
 	d --name cs busybox sleep 300 >/dev/null
 	arcad_stop; eq "$(vm_pids | wc -l)" 1

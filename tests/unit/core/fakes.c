@@ -94,13 +94,30 @@ int sandbox_start(struct vmm *vmm UNUSED, const struct sandbox_spec *spec, sandb
 	return 0;
 }
 
+/* Return: whether the guest answers */
+static bool fake_adopt_answers(const char *id)
+{
+	int now = atomic_fetch_add(&fakes.adopting, 1) + 1;
+	bool mute = str_eq(id, fakes.adopt_mute);
+
+	for (int max = fakes.adopting_max; now > max;)
+		if (atomic_compare_exchange_weak(&fakes.adopting_max, &max, now))
+			break;
+	for (int i = 0; i < 500 && fakes.adopting_max < fakes.adopt_together; i++)
+		usleep(10000);
+	for (int i = 0; i < 1000 && mute && !fakes.unmuted; i++)
+		usleep(10000);
+	atomic_fetch_sub(&fakes.adopting, 1);
+	return !mute;
+}
+
 int sandbox_adopt(struct vmm *vmm UNUSED, const char *id, sandbox_gone_fn gone, void *user,
 		  struct sandbox **ret_sandbox, struct Arca__V1__HelloResponse **ret_hello,
 		  struct err *err UNUSED)
 {
 	Arca__V1__HelloResponse *hello;
 
-	if (!fakes.adopt)
+	if (!fakes.adopt || !fake_adopt_answers(id))
 		return -ENOENT;
 	hello = calloc(1, sizeof(*hello));
 	arca__v1__hello_response__init(hello);

@@ -2,6 +2,7 @@
 /* fakes.h - what the container manager calls, without VMs: fakes.c is linked in their place */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -12,6 +13,7 @@ enum fake_start { FAKE_RUNS, FAKE_NO_PROGRAM, FAKE_NO_VM, FAKE_DIES_AT_ONCE, FAK
 
 struct fakes {
 	struct loop *loop;
+	atomic_int adopting, adopting_max;
 	enum fake_start start;
 	int signal_status;   /* enum rpc_status that Signal answers */
 	bool no_image;	     /* the image and its rootfs are gone */
@@ -20,6 +22,9 @@ struct fakes {
 	bool adopt;	     /* sandbox_adopt() finds the VM ... */
 	bool adopt_knows;    /* ... and its agent knows the process */
 	int adopt_exit;	     /* which exited with this; -1: runs */
+	int adopt_together;  /* sandbox_adopt() waits until so many are in it, 5 s at most */
+	char adopt_mute[65]; /* this one's guest says nothing ... */
+	atomic_bool unmuted; /* ... until this is set, or 10 s are over; then it is gone */
 	int sandboxes, stopped_hard, stopped_softly, swept;
 	int last_signal;
 	char events[4096]; /* actions, a blank after each */

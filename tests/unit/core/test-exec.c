@@ -32,6 +32,7 @@ static struct {
 	pthread_mutex_t lock;
 	struct rpc_client *rpc;
 	const char *refused; /* NULL: the container runs */
+	bool adopting;
 	int holds;
 	struct buf events;
 } fake = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -48,6 +49,11 @@ int container_live_get(struct containers *cs UNUSED, const char *ref, struct con
 	fake.holds++;
 	pthread_mutex_unlock(&fake.lock);
 	return 0;
+}
+
+bool container_live_is_adopting(struct containers *cs UNUSED, const char *ref UNUSED)
+{
+	return fake.adopting;
 }
 
 void container_live_put(struct container_live *live UNUSED)
