@@ -187,19 +187,20 @@ static int template_boot(struct vmm *vmm, struct template *t, bool kvm, unsigned
 
 static int template_build(struct vmm *vmm, struct template *t, struct err *err)
 {
-	bool forced = vmm->accel_wanted == VM_ACCEL_KVM;
+	bool forced = vmm->accel_wanted == VM_ACCEL_KVM, late;
 	int r;
 
 	if (vmm->accel == VM_ACCEL_TCG)
 		return template_boot(vmm, t, false, VMM_BOOT_TIMEOUT_MS, err);
-	r = template_boot(vmm, t, true, forced ? VMM_BOOT_TIMEOUT_MS : VMM_KVM_DEADLINE_MS, err);
+	r = template_boot(vmm, t, true, forced ? VMM_BOOT_TIMEOUT_MS : vmm->kvm_deadline_ms, err);
+	late = r == -ETIMEDOUT; /* a QEMU that ended would have said something else */
 	if (r < 0 && !forced && !vmm_is_ending(vmm)) {
 		log_warn("KVM does not work here (%s): VMs are emulated in software, which is slow",
 			 err->msg);
 		r = template_boot(vmm, t, false, VMM_BOOT_TIMEOUT_MS, err);
 	}
 	if (r == 0 && !forced)
-		accel_decide(vmm, t->kvm ? VM_ACCEL_KVM : VM_ACCEL_TCG);
+		accel_decide(vmm, t->kvm ? VM_ACCEL_KVM : VM_ACCEL_TCG, late);
 	return r;
 }
 

@@ -219,6 +219,7 @@ int vmm_new(struct loop *loop, const struct vm_config *config, struct vmm **ret_
 		return err_oom(err);
 	vmm->loop = loop;
 	vmm->hello_timeout_ms = VMM_HELLO_TIMEOUT_MS;
+	vmm->kvm_deadline_ms = VMM_KVM_DEADLINE_MS;
 	vmm->accel_wanted = config->accel;
 	vmm->accel = config->accel;
 	pthread_mutex_init(&vmm->build_lock, NULL);

@@ -17,8 +17,12 @@ if "--version" in sys.argv:
 if os.environ.get("FAKE_BOOT") == "hang":
     time.sleep(60)
 
+if os.environ.get("FAKE_BOOT") == "die":
+    print("fake: KVM? Never heard of it", file=sys.stderr)
+    sys.exit(1)
+
 blockdev = [a for a in sys.argv if '"node-name":"upper"' in a][0]
-mode = open(json.loads(blockdev)["file"]["filename"]).readline().strip()
+mode = os.environ.get("FAKE_BOOT") or open(json.loads(blockdev)["file"]["filename"]).readline().strip()
 if mode == "die":
     print("fake: I shall not run", file=sys.stderr)
     sys.exit(1)

@@ -17,6 +17,7 @@
 #include "base/loop.h"
 #include "base/str.h"
 #include "unit/test.h"
+#include "vm/accel.h"
 #include "vm/qemu.h"
 #include "vm/sandbox.h"
 #include "vm/vm.h"
@@ -25,6 +26,8 @@
 #ifndef FAKE_QEMU
 #define FAKE_QEMU "tests/unit/vm/fake-qemu.py"
 #endif
+
+DEFINE_CLEANUP(struct vmm *, vmm_free)
 
 static struct loop *loop;
 static struct vmm *vmm;
@@ -354,6 +357,50 @@ TEST(shapes_that_cannot_be)
 		ASSERT(vmm_prepare(vmm, shapes[i], &err) < 0);
 		ASSERT_EQ(err.kind, ERR_INVALID);
 	}
+}
+
+/* The first template of a daemon that has to find out, where the emulated one is there already. */
+static int try_kvm(const char *behaviour, struct vmm **ret_vmm)
+{
+	struct vm_config config = {.qemu_path = FAKE_QEMU,
+				   .kernel_path = "/etc/passwd",
+				   .initrd_path = "/etc/passwd",
+				   .template_dir = templates,
+				   .run_dir = run,
+				   .accel = VM_ACCEL_TCG};
+	struct err err = {};
+	int r = vmm_new(loop, &config, ret_vmm, &err);
+
+	if (r < 0)
+		return r;
+	(*ret_vmm)->accel = (*ret_vmm)->accel_wanted = VM_ACCEL_AUTO;
+	(*ret_vmm)->kvm_deadline_ms = 300;
+	(void)setenv("FAKE_BOOT", behaviour, 1);
+	r = vmm_prepare(*ret_vmm, shape, &err);
+	(void)unsetenv("FAKE_BOOT");
+	return r;
+}
+
+/* Goal: a busy host does not cost KVM for good, nor every start its deadline. */
+TEST(a_late_kvm_is_tried_again_and_a_broken_one_is_not)
+{
+	static const int64_t year_s = 366LL * 24 * 3600;
+	_cleanup_(vmm_freep) struct vmm *late = NULL, *broken = NULL;
+	int64_t now_s;
+
+	ASSERT_OK(try_kvm("mute", &late));
+	now_s = clock_realtime_ns() / NSEC_PER_SEC;
+	ASSERT_STREQ(vmm_accel(late), "tcg");
+	ASSERT_EQ(accel_load(late, now_s), VM_ACCEL_TCG); /* a daemon that starts soon */
+	ASSERT_EQ(accel_load(late, now_s + ACCEL_DOUBT_S - 60), VM_ACCEL_TCG);
+	ASSERT_EQ(accel_load(late, now_s + ACCEL_DOUBT_S + 60), VM_ACCEL_AUTO);
+	ASSERT_EQ(accel_load(late, now_s - 60), VM_ACCEL_AUTO); /* the clock was wrong */
+	ASSERT_OK(try_kvm("die", &broken));
+	ASSERT_STREQ(vmm_accel(broken), "tcg");
+	ASSERT_EQ(accel_load(broken, now_s), VM_ACCEL_TCG);
+	ASSERT_EQ(accel_load(broken, now_s + year_s), VM_ACCEL_TCG);
+	accel_decide(broken, VM_ACCEL_KVM, false);
+	ASSERT_EQ(accel_load(broken, now_s + year_s), VM_ACCEL_KVM);
 }
 
 /* Goal: a template with a file cut short is not trusted. */
