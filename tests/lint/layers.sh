@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# The layer law: base < rpc, http, store < image, vm, net < core < api < daemon; agent sees only base and rpc.
+# The layer law: base < rpc, http, store, registry < image, vm, net < core < api < daemon; agent sees only base and rpc.
 cd "$(dirname "$0")/../.." || exit 1
 declare -A sees=(
-	[base]="base" [rpc]="base rpc" [http]="base http" [store]="base store"
-	[image]="base store image" [vm]="base rpc vm" [net]="base rpc store net"
-	[core]="base rpc store image vm net core" [api]="base http image core vm api"
-	[daemon]="base http store image vm core api daemon" [agent]="base rpc agent" [forward]="base forward"
+	[base]="base" [rpc]="base rpc" [http]="base http" [store]="base store" [registry]="base registry"
+	[image]="base store registry image" [vm]="base rpc vm" [net]="base rpc store net"
+	[core]="base rpc store registry image vm net core" [api]="base http registry image core vm api"
+	[daemon]="base http store registry image vm core api daemon" [agent]="base rpc agent" [forward]="base forward"
 )
 bad=0
 for dir in src/*/; do
