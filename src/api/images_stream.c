@@ -16,6 +16,9 @@
 #include "base/str.h"
 #include "core/core.h"
 #include "core/images.h"
+#include "core/pulls.h"
+#include "image/reference.h"
+#include "registry/auth.h"
 
 #define CHANGES_MAX 128
 #define SAVE_NAMES_MAX 128
@@ -112,16 +115,60 @@ static int image_import_body(struct api *api, struct http_req *req)
 	return line ? stream_line(req, line) : err_oom(&req->err);
 }
 
+/* "name", and a tag or digest beside it */
+static int pull_ref(const char *name, const char *tag, char **ret, struct err *err)
+{
+	_cleanup_reference_ struct reference ref = {};
+	int r = reference_parse(name, &ref, err);
+
+	if (r < 0)
+		return r;
+	if (str_empty(tag)) {
+		*ret = reference_canonical(&ref);
+		return *ret ? 0 : err_oom(err);
+	}
+	free(TAKE_PTR(ref.digest));
+	free(TAKE_PTR(ref.tag));
+	if (!digest_valid(tag)) {
+		r = reference_set_tag(&ref, tag, err);
+	} else {
+		ref.digest = strdup(tag);
+		r = ref.digest ? 0 : err_oom(err);
+	}
+	if (r < 0)
+		return r;
+	*ret = reference_canonical(&ref);
+	return *ret ? 0 : err_oom(err);
+}
+
+static int image_pull_body(struct api *api, struct http_req *req, const char *name)
+{
+	_cleanup_registry_auth_ struct registry_auth auth = {};
+	_cleanup_free_ char *platform = NULL, *ref = NULL;
+	struct pull_request pull = {
+		.auth = &auth, .gone = &req->gone, .progress = stream_line, .user = req};
+	struct err ignored;
+	int r = platform_text(http_query(req, "platform"), &platform, &req->err);
+
+	if (r == 0)
+		r = pull_ref(name, http_query(req, "tag"), &ref, &req->err);
+	if (r < 0)
+		return r;
+	/* one that cannot be read is nobody's, as with dockerd: the registry decides */
+	(void)registry_auth_parse(http_header(req, "X-Registry-Auth"), &auth, &ignored);
+	pull.ref = ref;
+	pull.platform = platform;
+	r = pulls_pull(api->core->pulls, &pull, &req->err);
+	return r < 0 ? stream_error(req, r) : 0;
+}
+
 /* POST /images/create?fromImage|fromSrc&repo&tag&message&changes&platform -> 200 stream | 400 */
 int api_image_create(struct api *api, struct http_req *req)
 {
 	const char *from_image = http_query(req, "fromImage"), *from = http_query(req, "fromSrc");
 
 	if (!str_empty(from_image))
-		return err_user(&req->err, ERR_NOT_IMPLEMENTED,
-				"pulling images is not implemented yet: cannot pull %.300s; use "
-				"docker load or docker import",
-				from_image);
+		return image_pull_body(api, req, from_image);
 	if (str_empty(from))
 		return err_user(&req->err, ERR_INVALID, "fromImage or fromSrc is required");
 	if (!str_eq(from, "-"))

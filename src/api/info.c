@@ -28,6 +28,7 @@
 #include "base/str.h"
 #include "core/container.h"
 #include "core/core.h"
+#include "registry/hosts.h"
 #include "image/image.h"
 
 #define INFO_FILE_MAX KIB(16)
@@ -182,14 +183,14 @@ static int info_add_surroundings(json_t *info)
 
 static int info_add_registries(json_t *info, const struct core_config *config)
 {
-	json_t *mirrors = api_strings(config->registry_mirrors);
+	json_t *mirrors = api_strings(config->registries->mirrors);
 	json_t *registry =
 		json_pack("{s:{s:{s:s, s:O?, s:b, s:b}}, s:[ss], s:o}", "IndexConfigs", "docker.io",
 			  "Name", "docker.io", "Mirrors", mirrors, "Secure", 1, "Official", 1,
 			  "InsecureRegistryCIDRs", "::1/128", "127.0.0.0/8", "Mirrors", mirrors);
 	json_t *indexes = json_object_get(registry, "IndexConfigs");
 
-	for (const char *const *name = config->insecure_registries; indexes && name && *name;
+	for (const char *const *name = config->registries->insecure; indexes && name && *name;
 	     name++)
 		(void)json_object_set_new(indexes, *name, /* or it is not UTF-8 */
 					  json_pack("{s:s, s:[], s:b, s:b}", "Name", *name,

@@ -14,6 +14,8 @@ struct vmm;
 struct events;
 struct containers;
 struct execs;
+struct pulls;
+struct registry_options;
 
 /* What inspect and /info call these */
 #define CORE_GRAPH_DRIVER "erofs"
@@ -25,12 +27,11 @@ struct core_config {
 	const char *exec_root;
 	struct vm_shape default_shape;
 	bool debug;
-	const char *name;			/* host name, for /info */
-	char *const *labels;			/* daemon labels, NULL-terminated */
-	const char *log_driver;			/* "json-file" */
-	const char *const *log_opts;		/* "max-size=10m", NULL-terminated */
-	const char *const *registry_mirrors;	/* NULL-terminated, may be NULL */
-	const char *const *insecure_registries; /* likewise */
+	const char *name;	     /* host name, for /info */
+	char *const *labels;	     /* daemon labels, NULL-terminated */
+	const char *log_driver;	     /* "json-file" */
+	const char *const *log_opts; /* "max-size=10m", NULL-terminated */
+	const struct registry_options *registries;
 	int shutdown_timeout_s;
 };
 
@@ -44,4 +45,5 @@ struct core {
 	struct events *events;
 	struct containers *containers;
 	struct execs *execs;
+	struct pulls *pulls;
 };

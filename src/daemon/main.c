@@ -34,12 +34,14 @@
 #include "core/core.h"
 #include "core/events.h"
 #include "core/exec.h"
+#include "core/pulls.h"
 #include "core/rehearsal.h"
 #include "daemon/guest.h"
 #include "daemon/listen.h"
 #include "daemon/options.h"
 #include "http/http.h"
 #include "image/image.h"
+#include "registry/hosts.h"
 #include "store/store.h"
 
 #define DAEMON_TLS_FILE_MAX MIB(1)
@@ -55,6 +57,7 @@ struct daemon {
 	bool has_pidfile;
 	bool busy; /* a request did not end: nothing may be freed */
 	char hostname[256];
+	struct registry_options registries;
 	pthread_t warmer; /* builds the default shape's template while the first clients come */
 	bool warming;
 };
@@ -185,11 +188,14 @@ static int daemon_up_managers(struct daemon *d, struct err *err)
 		r = containers_new(&d->core, &d->core.containers, err);
 	if (r == 0) /* they hold the containers they run in */
 		r = execs_new(&d->core, &d->core.execs, err);
+	if (r == 0)
+		r = pulls_new(&d->core, &d->core.pulls, err);
 	return r;
 }
 
 static void daemon_down_managers(struct daemon *d)
 {
+	pulls_free(d->core.pulls);
 	execs_free(d->core.execs);
 	containers_free(d->core.containers);
 	events_free(d->core.events);
@@ -333,6 +339,17 @@ static void daemon_fill_config(struct daemon *d)
 {
 	if (gethostname(d->hostname, sizeof(d->hostname) - 1) < 0)
 		strcpy(d->hostname, "localhost");
+	d->registries = (struct registry_options){
+		.mirrors = (const char *const *)d->opts.registry_mirrors.items,
+		.insecure = (const char *const *)d->opts.insecure_registries.items,
+		.certs_dir = d->opts.certs_dir,
+		.http_proxy = d->opts.http_proxy,
+		.https_proxy = d->opts.https_proxy,
+		.no_proxy = d->opts.no_proxy,
+		.max_downloads = d->opts.max_downloads,
+		.max_uploads = d->opts.max_uploads,
+		.attempts = d->opts.max_attempts,
+	};
 	d->core.config = (struct core_config){
 		.data_root = d->opts.data_root,
 		.exec_root = d->opts.exec_root,
@@ -342,8 +359,7 @@ static void daemon_fill_config(struct daemon *d)
 		.labels = d->opts.labels.items,
 		.log_driver = d->opts.log_driver,
 		.log_opts = (const char *const *)d->opts.log_opts.items,
-		.registry_mirrors = (const char *const *)d->opts.registry_mirrors.items,
-		.insecure_registries = (const char *const *)d->opts.insecure_registries.items,
+		.registries = &d->registries,
 		.shutdown_timeout_s = (int)d->opts.shutdown_timeout_s,
 	};
 }

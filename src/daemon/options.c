@@ -71,6 +71,17 @@ static const struct option options_table[] = {
 	 "Preferred registry mirror (repeatable)"},
 	{"insecure-registry", 0, "insecure-registries", OPT_LIST, FIELD(insecure_registries),
 	 "Registry that may be used without TLS (repeatable)"},
+	{"certs-dir", 0, "certs-dir", OPT_STRING, FIELD(certs_dir),
+	 "Registries' certificates, HOST:PORT/*.crt (/etc/docker/certs.d)"},
+	{"max-concurrent-downloads", 0, "max-concurrent-downloads", OPT_COUNT, FIELD(max_downloads),
+	 "Layers of a pull fetched at a time (8)"},
+	{"max-concurrent-uploads", 0, "max-concurrent-uploads", OPT_COUNT, FIELD(max_uploads),
+	 "Layers of a push sent at a time (5)"},
+	{"max-download-attempts", 0, "max-download-attempts", OPT_COUNT, FIELD(max_attempts),
+	 "Attempts at a transfer that breaks (5)"},
+	{"http-proxy", 0, "http-proxy", OPT_STRING, FIELD(http_proxy), "Proxy for http URLs"},
+	{"https-proxy", 0, "https-proxy", OPT_STRING, FIELD(https_proxy), "Proxy for https URLs"},
+	{"no-proxy", 0, "no-proxy", OPT_STRING, FIELD(no_proxy), "Hosts that need no proxy"},
 	{"shutdown-timeout", 0, "shutdown-timeout", OPT_COUNT, FIELD(shutdown_timeout_s),
 	 "Seconds a shutdown may take"},
 	{"accel", 0, "accel", OPT_ACCEL, FIELD(accel), "auto, kvm or tcg"},
@@ -110,9 +121,6 @@ static const char *const options_ignored_keys[] = {
 	"seccomp-profile",
 	"default-shm-size",
 	"default-ulimits",
-	"max-concurrent-downloads",
-	"max-concurrent-uploads",
-	"max-download-attempts",
 	"bridge",
 	"bip",
 	"fixed-cidr",
@@ -331,6 +339,12 @@ static int options_apply_file(struct options *opts, json_t *file, const bool *gi
 		const struct option *o = NULL;
 		int r;
 
+		if (str_eq(key, "proxies") && json_is_object(value)) {
+			r = options_apply_file(opts, value, given, err);
+			if (r < 0)
+				return r;
+			continue;
+		}
 		for (size_t i = 0; i < ARRAY_SIZE(options_table) && !o; i++) {
 			if (options_table[i].key && str_eq(options_table[i].key, key))
 				o = &options_table[i];
@@ -411,6 +425,8 @@ static int options_fill_defaults(struct options *opts, struct err *err)
 		host = r == 0 ? str_format("unix://%s", socket) : NULL;
 		r = host ? options_add(&opts->hosts, host, err) : -ENOMEM;
 	}
+	if (r == 0 && !opts->certs_dir)
+		r = options_set_string(&opts->certs_dir, "/etc/docker/certs.d", err);
 	if (r == 0 && !opts->log_driver)
 		r = options_set_string(&opts->log_driver, "json-file", err);
 	if (opts->tls_verify)

@@ -59,6 +59,22 @@ struct image_load {
 };
 int image_load(struct image_store *is, const struct byte_source *source,
 	       const struct image_load *load, struct err *err);
+/* One image out of a registry, or all tags of a repository. */
+struct registry_options;
+struct registry_auth;
+struct image_pull {
+	const struct registry_options *registries;
+	const char *ref; /* name[:tag][@digest]; neither tag nor digest: all tags */
+	const struct registry_auth *auth;
+	const char *platform; /* "os/arch[/variant]"; NULL: this host's */
+	struct cancel *cancel;
+	image_progress_fn progress;
+	/* told of each image once it is there; may be NULL */
+	void (*pulled)(void *user, const char *id, const char *familiar);
+	void *user; /* for both */
+};
+int image_pull(struct image_store *is, const struct image_pull *pull, struct err *err);
+
 /* a root filesystem tar; ref may be NULL or ""; changes: Dockerfile instructions (CMD, ENTRYPOINT,
  * ENV, ...); ret_id */
 int image_import(struct image_store *is, const struct byte_source *source, const char *ref,

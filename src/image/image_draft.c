@@ -72,6 +72,7 @@ void image_draft_free(struct image_draft *draft)
 	json_decref(draft->config);
 	free(draft->layers);
 	image_strv_free(draft->tags);
+	free(draft->repo_digest);
 	free(draft);
 }
 
@@ -102,11 +103,44 @@ static const char *layer_type_of(const struct ingest_blob *blob)
 	}
 }
 
-static int draft_check_layers(struct ingest *in, struct image_draft *draft, struct err *err)
+/**
+ * image_draft_layer_digest() - Of a layer's blob
+ * @layer: Layer of a draft
+ *
+ * Return: digest, borrowed
+ */
+const char *image_draft_layer_digest(const struct image_draft_layer *layer)
+{
+	return layer->blob ? ingest_blob_digest(layer->blob) : layer->known_digest;
+}
+
+/**
+ * image_draft_layer_bytes() - Length of a layer's blob
+ * @layer: Layer of a draft
+ *
+ * Return: bytes
+ */
+uint64_t image_draft_layer_bytes(const struct image_draft_layer *layer)
+{
+	return layer->blob ? ingest_blob_size(layer->blob) : layer->known_bytes;
+}
+
+static int draft_known_layer(struct image_store *is, struct image_draft *draft, size_t i,
+			     struct err *err)
+{
+	const char *diff_id = draft->view.diff_ids[i];
+	int r = layer_info(is->root, diff_id, &draft->layers[i].info);
+
+	return r < 0 ? err_sys(err, r, "cannot read layer %s", diff_id) : 0;
+}
+
+static int draft_check_layers(struct image_store *is, struct ingest *in, struct image_draft *draft,
+			      struct err *err)
 {
 	for (size_t i = 0; i < draft->view.diff_ids_n; i++) {
 		struct image_draft_layer *l = &draft->layers[i];
-		int r = ingest_blob_layer(in, l->blob, &l->info, err);
+		int r = l->blob ? ingest_blob_layer(in, l->blob, &l->info, err)
+				: draft_known_layer(is, draft, i, err);
 
 		if (r < 0)
 			return r;
@@ -135,8 +169,8 @@ static int draft_make_manifest(struct ingest *in, struct image_draft *draft, str
 	for (size_t i = 0; i < draft->view.diff_ids_n; i++) {
 		const struct image_draft_layer *l = &draft->layers[i];
 		json_t *entry = json_pack("{s:s, s:s, s:I}", "mediaType", l->media_type, "digest",
-					  ingest_blob_digest(l->blob), "size",
-					  (json_int_t)ingest_blob_size(l->blob));
+					  image_draft_layer_digest(l), "size",
+					  (json_int_t)image_draft_layer_bytes(l));
 
 		if (json_array_append_new(layers, entry) < 0)
 			return err_oom(err);
@@ -156,7 +190,7 @@ static int draft_publish(struct ingest *in, struct image_draft *draft, struct er
 	int r = ingest_blob_publish(in, draft->config_blob, err);
 
 	for (size_t i = 0; i < draft->view.diff_ids_n && r == 0; i++)
-		r = ingest_blob_publish(in, draft->layers[i].blob, err);
+		r = draft->layers[i].blob ? ingest_blob_publish(in, draft->layers[i].blob, err) : 0;
 	if (r < 0)
 		return r;
 	if (!draft->manifest_blob)
@@ -184,7 +218,7 @@ int image_draft_finish(struct image_store *is, struct ingest *in, struct image_d
 	_cleanup_free_ char *vmdk = NULL;
 	int r;
 
-	r = draft_check_layers(in, draft, err);
+	r = draft_check_layers(is, in, draft, err);
 	if (r < 0)
 		return r;
 	r = draft_publish(in, draft, err);
@@ -227,6 +261,10 @@ static int drafts_write(struct image_store *is, struct image_draft *drafts,
 
 	LL_FOREACH (drafts, draft) {
 		r = image_rows_insert(is, draft, &new_image);
+		if (r < 0)
+			return r;
+		r = draft->repo_digest ? image_rows_pulled_as(is, draft->repo_digest, draft->id)
+				       : 0;
 		if (r < 0)
 			return r;
 		for (size_t i = 0; i < draft->tags_n; i++) {

@@ -103,8 +103,8 @@ static int insert_layers(struct image_store *is, const struct image_draft *draft
 			r = store_exec(is->store,
 				       "INSERT INTO image_layers VALUES (?, ?, ?, ?, ?, ?)", NULL,
 				       NULL, "sisssi", draft->id, (int64_t)i, l->info.diff_id,
-				       ingest_blob_digest(l->blob), l->media_type,
-				       (int64_t)ingest_blob_size(l->blob));
+				       image_draft_layer_digest(l), l->media_type,
+				       (int64_t)image_draft_layer_bytes(l));
 	}
 	return r;
 }
@@ -174,6 +174,20 @@ int image_rows_tag(struct image_store *is, const char *canonical, const char *id
 		return r;
 	(void)snprintf(ret_old_id, DIGEST_BUF, "%s", old ? old : "");
 	return 0;
+}
+
+/**
+ * image_rows_pulled_as() - Remember under which digest a registry has an image
+ * @is:	       Store
+ * @canonical: name@digest
+ * @id:	       Image that is there
+ *
+ * Return: 0 or negative errno
+ */
+int image_rows_pulled_as(struct image_store *is, const char *canonical, const char *id)
+{
+	return store_exec(is->store, "INSERT OR IGNORE INTO image_digests VALUES (?, ?)", NULL,
+			  NULL, "ss", canonical, id);
 }
 
 /* name@digest: as pulled, or as the digest of a manifest we hold under that name */

@@ -170,9 +170,12 @@ int image_sweep(struct image_store *is)
 	if (r == 0)
 		r = sweep_folder(is, "blobs/sha256",
 				 "SELECT id FROM images UNION SELECT manifest_digest FROM images "
-				 "UNION SELECT blob_digest FROM image_layers");
+				 "UNION SELECT blob_digest FROM image_layers "
+				 "UNION SELECT blob_digest FROM pulled_layers");
 	if (r == 0)
-		r = sweep_folder(is, "layers", "SELECT diff_id FROM layers");
+		r = sweep_folder(is, "layers",
+				 "SELECT diff_id FROM layers UNION SELECT diff_id FROM "
+				 "pulled_layers");
 	if (r == 0)
 		r = sweep_folder(is, "rootfs", "SELECT chain_id FROM images");
 	return r;
@@ -319,6 +322,8 @@ int image_store_new(const char *root, struct store *store, struct image_store **
 	if (r < 0)
 		return r;
 	r = check_images(is);
+	if (r == 0)
+		r = pull_kept_check(is);
 	if (r == 0)
 		r = image_sweep(is);
 	if (r == 0)

@@ -31,8 +31,10 @@ void image_write_end(struct image_store *is, struct ingest *in, bool garbage);
 /* One image on its way in. */
 struct image_draft_layer {
 	struct layer_info info;
-	struct ingest_blob *blob; /* borrowed: from the ingest */
-	const char *media_type;	  /* constant */
+	struct ingest_blob *blob; /* borrowed: from the ingest; NULL: layer and blob are there */
+	char known_digest[DIGEST_BUF]; /* of the blob that is there */
+	uint64_t known_bytes;
+	const char *media_type; /* constant */
 };
 struct image_draft {
 	char id[DIGEST_BUF];
@@ -46,12 +48,15 @@ struct image_draft {
 	char chain_id[DIGEST_BUF];
 	struct image_draft_layer *layers; /* owned array of view.diff_ids_n */
 	char **tags;			  /* owned: canonical, NULL-terminated; may be NULL */
+	char *repo_digest; /* owned: canonical name@digest it was pulled as, or NULL */
 	size_t tags_n;
 	struct image_draft *next;
 };
 int image_draft_new(struct ingest *in, struct ingest_blob *config_blob, struct image_draft **ret,
 		    struct err *err);
 void image_draft_free(struct image_draft *draft);
+const char *image_draft_layer_digest(const struct image_draft_layer *layer);
+uint64_t image_draft_layer_bytes(const struct image_draft_layer *layer);
 int image_draft_add_tag(struct image_draft *draft, const char *canonical);
 /* Layers converted and compared, blobs published, disk assembled: all but the rows. */
 int image_draft_finish(struct image_store *is, struct ingest *in, struct image_draft *draft,
@@ -65,6 +70,7 @@ int image_drafts_commit(struct image_store *is, struct image_draft *drafts,
 int image_rows_insert(struct image_store *is, const struct image_draft *draft, bool *ret_new);
 int image_rows_tag(struct image_store *is, const char *canonical, const char *id,
 		   char ret_old_id[static DIGEST_BUF]);
+int image_rows_pulled_as(struct image_store *is, const char *canonical, const char *id);
 int image_rows_text(struct image_store *is, const char *sql, const char *a, const char *b,
 		    char **ret_text); /* first column of the first row; NULL if none */
 int image_rows_texts(struct image_store *is, const char *sql, const char *a,
@@ -72,6 +78,13 @@ int image_rows_texts(struct image_store *is, const char *sql, const char *a,
 /* The id behind a reference, an id or a prefix: 0, -ENOENT without err, or <0 with err. */
 int image_rows_resolve(struct image_store *is, const char *text, char ret_id[static DIGEST_BUF],
 		       struct err *err);
+
+/* Layers of pulls that did not end (pull_kept.c). */
+int pull_kept_add(struct image_store *is, const char *blob_digest, const char *diff_id);
+int pull_kept_forget(struct image_store *is); /* those that an image names */
+int pull_kept_check(struct image_store *is);  /* at start: too old, or not whole */
+bool pull_kept_whole(struct image_store *is, const char *blob_digest, uint64_t blob_bytes,
+		     const char *diff_id);
 
 int image_index_write(struct image_store *is); /* index.json from the rows */
 int image_sweep(struct image_store *is);       /* is->lock held, no writers */

@@ -31,6 +31,7 @@
 #include <utlist.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -55,7 +56,8 @@ struct ingest_blob {
 	enum ingest_kind kind;
 	bool sniffed, published;
 	/* under in->lock */
-	uint64_t written; /* readable by a worker */
+	uint64_t written;   /* readable by a worker */
+	uint64_t converted; /* read by it */
 	bool ended;
 	enum ingest_job job;
 	int job_result;
@@ -116,6 +118,9 @@ static ssize_t ingest_tail_read(void *user, void *data, size_t len)
 	if (n == 0)
 		return -EIO; /* somebody cut our file */
 	tail->at += (uint64_t)n;
+	(void)pthread_mutex_lock(&in->lock);
+	blob->converted = tail->at;
+	(void)pthread_mutex_unlock(&in->lock);
 	return n;
 }
 
@@ -211,12 +216,16 @@ DEFINE_CLEANUP(struct ingest *, ingest_free)
 int ingest_new(const char *root, uint64_t number, struct ingest **ret, struct err *err)
 {
 	_cleanup_(ingest_freep) struct ingest *in = calloc(1, sizeof(*in));
+	pthread_condattr_t attr;
 	int r;
 
 	if (!in)
 		return err_oom(err);
 	(void)pthread_mutex_init(&in->lock, NULL);
-	(void)pthread_cond_init(&in->changed, NULL);
+	(void)pthread_condattr_init(&attr);
+	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&in->changed, &attr);
+	(void)pthread_condattr_destroy(&attr);
 	in->root = strdup(root);
 	in->dir = str_format("%s/ingest/%llu", root, (unsigned long long)number);
 	if (!in->root || !in->dir)
@@ -432,6 +441,40 @@ int ingest_blob_read(struct ingest *in, const struct ingest_blob *blob, size_t m
 				blob->digest, (unsigned long long)blob->size, max);
 	r = fs_read_file(path, max, ret_data, ret_len);
 	return r < 0 ? err_sys(err, r, "cannot read %s", path) : 0;
+}
+
+/**
+ * ingest_blob_progress() - How far the conversion of a blob has come
+ * @in:	       Ingest
+ * @blob:      Blob
+ * @ret_bytes: Bytes of it that were read
+ *
+ * Return: whether it has ended, well or not
+ */
+bool ingest_blob_progress(struct ingest *in, const struct ingest_blob *blob, uint64_t *ret_bytes)
+{
+	bool ended;
+
+	(void)pthread_mutex_lock(&in->lock);
+	*ret_bytes = blob->converted;
+	ended = blob->job == JOB_DONE;
+	(void)pthread_mutex_unlock(&in->lock);
+	return ended;
+}
+
+/**
+ * ingest_wait() - Wait until something happens to a conversion
+ * @in:		Ingest
+ * @timeout_ms: At most so long, milliseconds
+ */
+void ingest_wait(struct ingest *in, unsigned int timeout_ms)
+{
+	int64_t end_ns = clock_monotonic_ns() + timeout_ms * NSEC_PER_MSEC;
+	struct timespec end = {.tv_sec = end_ns / NSEC_PER_SEC, .tv_nsec = end_ns % NSEC_PER_SEC};
+
+	(void)pthread_mutex_lock(&in->lock);
+	(void)pthread_cond_timedwait(&in->changed, &in->lock, &end); /* early is fine */
+	(void)pthread_mutex_unlock(&in->lock);
 }
 
 /**

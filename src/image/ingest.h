@@ -20,7 +20,7 @@ enum ingest_kind { INGEST_OTHER, INGEST_TAR, INGEST_GZIP, INGEST_ZSTD };
 int ingest_new(const char *root, uint64_t number, struct ingest **ret, struct err *err);
 void ingest_free(struct ingest *in);
 
-/* One blob at a time is written. Blobs live until ingest_free(). */
+/* Blobs are written by one thread, several at a time if need be. They live until ingest_free(). */
 int ingest_blob_begin(struct ingest *in, struct ingest_blob **ret, struct err *err);
 int ingest_blob_add(struct ingest *in, struct ingest_blob *blob, const void *data, size_t len,
 		    struct err *err);
@@ -32,6 +32,10 @@ uint64_t ingest_blob_size(const struct ingest_blob *blob);
 enum ingest_kind ingest_blob_kind(const struct ingest_blob *blob);
 int ingest_blob_read(struct ingest *in, const struct ingest_blob *blob, size_t max, char **ret_data,
 		     size_t *ret_len, struct err *err);
+/* How far the conversion of a blob has come; true once it has ended, well or not. */
+bool ingest_blob_progress(struct ingest *in, const struct ingest_blob *blob, uint64_t *ret_bytes);
+/* Until a conversion ends, or so long. */
+void ingest_wait(struct ingest *in, unsigned int timeout_ms);
 /* Wait for the conversion (begun while the bytes came in, if they looked like a layer). */
 int ingest_blob_layer(struct ingest *in, struct ingest_blob *blob, struct layer_info *ret_info,
 		      struct err *err);

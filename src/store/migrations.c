@@ -106,9 +106,20 @@ static const char migration_containers[] =
 	"  stopped_by_user INTEGER NOT NULL DEFAULT 0"
 	") STRICT;";
 
+/*
+ * Layers of pulls that did not end (image/pull_kept.c): blob and layer are complete and right, but
+ * no image names them yet. The next pull finds them; they go after a while, or with their image.
+ */
+static const char migration_pulls[] = "CREATE TABLE pulled_layers ("
+				      "  blob_digest TEXT PRIMARY KEY,"
+				      "  diff_id TEXT NOT NULL,"
+				      "  kept_ns INTEGER NOT NULL"
+				      ") STRICT;";
+
 const char *const store_migrations[] = {
 	migration_images,
 	migration_execs_events,
 	migration_containers,
+	migration_pulls,
 };
 const size_t store_migrations_n = ARRAY_SIZE(store_migrations);
