@@ -7,6 +7,12 @@ struct http_req;
 
 #define API_HANDLER(name) int name(struct api *api, struct http_req *req)
 
+/* registry.c */
+API_HANDLER(api_image_push);
+API_HANDLER(api_auth);
+API_HANDLER(api_distribution);
+API_HANDLER(api_image_search);
+
 /* system.c, info.c, events.c */
 API_HANDLER(api_ping);
 API_HANDLER(api_version);

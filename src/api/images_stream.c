@@ -12,13 +12,11 @@
 
 #include "api/api.h"
 #include "api/handlers.h"
+#include "api/images_stream.h"
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "core/core.h"
 #include "core/images.h"
-#include "core/pulls.h"
-#include "image/reference.h"
-#include "registry/auth.h"
 
 #define CHANGES_MAX 128
 #define SAVE_NAMES_MAX 128
@@ -28,7 +26,14 @@ static ssize_t body_read(void *user, void *data, size_t len)
 	return http_body_read(user, data, len);
 }
 
-static int stream_line(void *user, json_t *line)
+/**
+ * images_stream_line() - A line of a stream; the first one begins the answer
+ * @user: Request
+ * @line: JSON object
+ *
+ * Return: 0 or negative errno once the client has left
+ */
+int images_stream_line(void *user, json_t *line)
 {
 	struct http_req *req = user;
 	int r = req->answered ? 0 : http_stream_begin(req, 200, "application/json");
@@ -36,8 +41,14 @@ static int stream_line(void *user, json_t *line)
 	return r < 0 ? r : api_stream_json(req, line);
 }
 
-/* <0 before anything was said: a status. Afterwards: a line, as dockerd does. */
-static int stream_error(struct http_req *req, int r)
+/**
+ * images_stream_error() - An error before anything was said is a status, afterwards a line
+ * @req: Request with its error filled
+ * @r:   Negative errno
+ *
+ * Return: @r where it becomes a status, else how telling it went
+ */
+int images_stream_error(struct http_req *req, int r)
 {
 	_cleanup_(json_decrefp) json_t *line = NULL;
 
@@ -48,8 +59,15 @@ static int stream_error(struct http_req *req, int r)
 	return line ? api_stream_json(req, line) : r;
 }
 
-/* {"os":"linux","architecture":"arm64"} or linux/arm64, as heap text os/arch[/variant] */
-static int platform_text(const char *text, char **ret, struct err *err)
+/**
+ * images_platform_text() - The platform of a query: JSON or os/arch[/variant]
+ * @text: Value of the parameter, may be NULL
+ * @ret:  Heap text os/arch[/variant], or NULL for none
+ * @err:  ERR_INVALID
+ *
+ * Return: 0 or negative errno
+ */
+int images_platform_text(const char *text, char **ret, struct err *err)
 {
 	_cleanup_(json_decrefp) json_t *doc = NULL;
 	const char *os, *arch, *variant;
@@ -78,12 +96,12 @@ int api_image_load(struct api *api, struct http_req *req)
 {
 	struct byte_source source = {.read = body_read, .user = req};
 	_cleanup_free_ char *platform = NULL;
-	int r = platform_text(http_query(req, "platform"), &platform, &req->err);
+	int r = images_platform_text(http_query(req, "platform"), &platform, &req->err);
 
 	if (r == 0)
 		r = images_load(api->core, &source, http_query_bool(req, "quiet", false), platform,
-				stream_line, req, &req->err);
-	return r < 0 ? stream_error(req, r) : 0;
+				images_stream_line, req, &req->err);
+	return r < 0 ? images_stream_error(req, r) : 0;
 }
 
 static int image_import_body(struct api *api, struct http_req *req)
@@ -112,54 +130,7 @@ static int image_import_body(struct api *api, struct http_req *req)
 	if (r < 0)
 		return r;
 	line = json_pack("{s:s}", "status", id);
-	return line ? stream_line(req, line) : err_oom(&req->err);
-}
-
-/* "name", and a tag or digest beside it */
-static int pull_ref(const char *name, const char *tag, char **ret, struct err *err)
-{
-	_cleanup_reference_ struct reference ref = {};
-	int r = reference_parse(name, &ref, err);
-
-	if (r < 0)
-		return r;
-	if (str_empty(tag)) {
-		*ret = reference_canonical(&ref);
-		return *ret ? 0 : err_oom(err);
-	}
-	free(TAKE_PTR(ref.digest));
-	free(TAKE_PTR(ref.tag));
-	if (!digest_valid(tag)) {
-		r = reference_set_tag(&ref, tag, err);
-	} else {
-		ref.digest = strdup(tag);
-		r = ref.digest ? 0 : err_oom(err);
-	}
-	if (r < 0)
-		return r;
-	*ret = reference_canonical(&ref);
-	return *ret ? 0 : err_oom(err);
-}
-
-static int image_pull_body(struct api *api, struct http_req *req, const char *name)
-{
-	_cleanup_registry_auth_ struct registry_auth auth = {};
-	_cleanup_free_ char *platform = NULL, *ref = NULL;
-	struct pull_request pull = {
-		.auth = &auth, .gone = &req->gone, .progress = stream_line, .user = req};
-	struct err ignored;
-	int r = platform_text(http_query(req, "platform"), &platform, &req->err);
-
-	if (r == 0)
-		r = pull_ref(name, http_query(req, "tag"), &ref, &req->err);
-	if (r < 0)
-		return r;
-	/* one that cannot be read is nobody's, as with dockerd: the registry decides */
-	(void)registry_auth_parse(http_header(req, "X-Registry-Auth"), &auth, &ignored);
-	pull.ref = ref;
-	pull.platform = platform;
-	r = pulls_pull(api->core->pulls, &pull, &req->err);
-	return r < 0 ? stream_error(req, r) : 0;
+	return line ? images_stream_line(req, line) : err_oom(&req->err);
 }
 
 /* POST /images/create?fromImage|fromSrc&repo&tag&message&changes&platform -> 200 stream | 400 */
@@ -168,7 +139,7 @@ int api_image_create(struct api *api, struct http_req *req)
 	const char *from_image = http_query(req, "fromImage"), *from = http_query(req, "fromSrc");
 
 	if (!str_empty(from_image))
-		return image_pull_body(api, req, from_image);
+		return api_image_pull(api, req, from_image);
 	if (str_empty(from))
 		return err_user(&req->err, ERR_INVALID, "fromImage or fromSrc is required");
 	if (!str_eq(from, "-"))

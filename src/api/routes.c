@@ -16,7 +16,7 @@ const struct api_route api_routes[] = {
 	/* System */
 	{"GET", "/_ping", INL, api_ping, "System", "Ping"},
 	{"HEAD", "/_ping", INL, api_ping, "System", "Ping"},
-	{"POST", "/auth", INL, NULL, "System", "Check auth configuration"},
+	{"POST", "/auth", INL, api_auth, "System", "Check auth configuration"},
 	{"GET", "/events", STREAM, api_events, "System", "Monitor events"},
 	{"GET", "/info", INL, api_info, "System", "Get system information"},
 	{"GET", "/system/df", INL, api_system_df, "System", "Get data usage information"},
@@ -61,13 +61,13 @@ const struct api_route api_routes[] = {
 	{"GET", "/images/json", INL, api_image_list, "Image", "List Images"},
 	{"POST", "/images/load", STREAM, api_image_load, "Image", "Import images"},
 	{"POST", "/images/prune", INL, api_image_prune, "Image", "Delete unused images"},
-	{"GET", "/images/search", INL, NULL, "Image", "Search images"},
+	{"GET", "/images/search", INL, api_image_search, "Image", "Search images"},
 	{"DELETE", "/images/{name:.*}", INL, api_image_remove, "Image", "Remove an image"},
 	{"GET", "/images/{name:.*}/attestations", INL, NULL, "Image", "Get attestation statements for an image"},
 	{"GET", "/images/{name:.*}/get", STREAM, api_image_get, "Image", "Export an image"},
 	{"GET", "/images/{name:.*}/history", INL, api_image_history, "Image", "Get the history of an image"},
 	{"GET", "/images/{name:.*}/json", INL, api_image_inspect, "Image", "Inspect an image"},
-	{"POST", "/images/{name:.*}/push", STREAM, NULL, "Image", "Push an image"},
+	{"POST", "/images/{name:.*}/push", STREAM, api_image_push, "Image", "Push an image"},
 	{"POST", "/images/{name:.*}/tag", INL, api_image_tag, "Image", "Tag an image"},
 	/* Network */
 	{"GET", "/networks", INL, NULL, "Network", "List networks"},
@@ -85,7 +85,7 @@ const struct api_route api_routes[] = {
 	{"GET", "/volumes/{name:.*}", INL, NULL, "Volume", "Inspect a volume"},
 	{"PUT", "/volumes/{name:.*}", INL, NULL, "Volume", "Update a volume. Valid only for Swarm cluster volumes"},
 	/* Distribution */
-	{"GET", "/distribution/{name:.*}/json", INL, NULL, "Distribution", "Get image information from the registry"},
+	{"GET", "/distribution/{name:.*}/json", INL, api_distribution, "Distribution", "Get image information from the registry"},
 	/* Session */
 	{"POST", "/session", STREAM, NULL, "Session", "Initialize interactive session"},
 	/* Plugin */

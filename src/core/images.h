@@ -23,6 +23,12 @@ int images_import(struct core *core, const struct byte_source *source,
 		  const struct images_import *import, char ret_id[static DIGEST_BUF],
 		  struct err *err);
 
+/* image_push(), with its event; push->pushed is not called */
+int images_push(struct core *core, const struct image_push *push, struct err *err);
+/* filters: is-official, is-automated, stars; text of the query parameter, NULL or "" for none */
+int images_search(const struct image_remote *remote, const char *term, unsigned int limit,
+		  const char *filters, json_t **ret, struct err *err);
+
 int images_tag(struct core *core, const char *ref_or_id, const char *repo, const char *tag,
 	       struct err *err);
 /* Between looking an image up and writing down who uses it: no image is removed meanwhile. */

@@ -75,6 +75,33 @@ struct image_pull {
 };
 int image_pull(struct image_store *is, const struct image_pull *pull, struct err *err);
 
+/* One tag, or all tags of a repository, to its registry. */
+struct image_push {
+	const struct registry_options *registries;
+	const char *ref; /* name[:tag]; without a tag: all of them */
+	const struct registry_auth *auth;
+	struct cancel *cancel;
+	image_progress_fn progress;			  /* never called twice at once */
+	void (*pushed)(void *user, const char *familiar); /* told of each; may be NULL */
+	void *user;
+};
+int image_push(struct image_store *is, const struct image_push *push, struct err *err);
+
+/* Questions to registries; nothing is stored. auth may be NULL. */
+struct image_remote {
+	const struct registry_options *registries;
+	const struct registry_auth *auth;
+	struct cancel *cancel;
+};
+/* domain: "docker.io", "host:5000". ERR_UNAUTHORIZED where it does not accept the credentials. */
+int image_remote_login(const struct image_remote *remote, const char *domain, struct err *err);
+/* Docker's DistributionInspect; new reference */
+int image_remote_describe(const struct image_remote *remote, const char *ref, json_t **ret,
+			  struct err *err);
+/* Docker's list of search results, at most limit; new reference */
+int image_remote_search(const struct image_remote *remote, const char *term, unsigned int limit,
+			json_t **ret, struct err *err);
+
 /* a root filesystem tar; ref may be NULL or ""; changes: Dockerfile instructions (CMD, ENTRYPOINT,
  * ENV, ...); ret_id */
 int image_import(struct image_store *is, const struct byte_source *source, const char *ref,

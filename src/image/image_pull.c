@@ -28,9 +28,6 @@
 #define PULL_TAGS_MAX 10000
 #define PULL_TYPE_SCHEMA1 "application/vnd.docker.distribution.manifest.v1"
 
-static const char pull_accept[] = OCI_TYPE_INDEX ", " OCI_TYPE_MANIFEST ", " DOCKER_TYPE_LIST
-						 ", " DOCKER_TYPE_MANIFEST ", application/json";
-
 static void pull_done(struct pull *pull)
 {
 	json_decref(pull->manifest_doc);
@@ -38,10 +35,18 @@ static void pull_done(struct pull *pull)
 	registry_close(pull->rg);
 }
 
-/* dockerd's words around the registry's */
-static int pull_explain(const struct registry *rg, const struct registry_call *call,
-			const struct registry_reply *reply, const struct reference *ref,
-			struct err *err)
+/**
+ * pull_explain() - An answer that is no manifest, in dockerd's words around the registry's
+ * @rg:	   Conversation
+ * @call:  What was asked
+ * @reply: The answer
+ * @ref:   What the user calls it
+ * @err:   Filled
+ *
+ * Return: negative errno
+ */
+int pull_explain(const struct registry *rg, const struct registry_call *call,
+		 const struct registry_reply *reply, const struct reference *ref, struct err *err)
 {
 	_cleanup_free_ char *name = reference_familiar_name(ref);
 	_cleanup_free_ char *full = reference_familiar(ref);
@@ -68,7 +73,7 @@ static int pull_manifest(struct pull *pull, const struct reference *ref, const c
 {
 	_cleanup_registry_reply_ struct registry_reply reply = {};
 	_cleanup_free_ char *path = str_format("manifests/%s", which);
-	struct registry_call call = {.method = "GET", .path = path, .accept = pull_accept};
+	struct registry_call call = {.method = "GET", .path = path, .accept = PULL_ACCEPT};
 	char digest[DIGEST_BUF];
 	int r;
 
@@ -94,7 +99,14 @@ static int pull_manifest(struct pull *pull, const struct reference *ref, const c
 	return 0;
 }
 
-static const char *pull_type(const struct registry_reply *reply, const json_t *doc)
+/**
+ * pull_type() - The media type of a document
+ * @reply: It came in
+ * @doc:   Document
+ *
+ * Return: a type of ours, or what it calls itself
+ */
+const char *pull_type(const struct registry_reply *reply, const json_t *doc)
 {
 	const char *type = json_string_value(json_object_get(doc, "mediaType"));
 
@@ -278,7 +290,7 @@ static int pull_begin(struct pull *pull, const struct reference *ref, struct err
 		return err_oom(err);
 	r = pull_resolve(pull, ref, &reply, &type, err);
 	if (r == 0) /* from here on there is something to tell: errors become lines */
-		r = pull_say(pull, ref->digest ?: ref->tag, from);
+		r = image_say(&pull->say, ref->digest ?: ref->tag, from);
 	if (r == 0)
 		r = oci_manifest_read(pull->manifest_doc, &pull->manifest, err);
 	if (r == 0)
@@ -391,7 +403,8 @@ static int pull_open(struct pull *pull, const struct reference *ref, struct err 
 static int pull_one(struct image_store *is, const struct image_pull *args,
 		    const struct reference *ref, bool *ret_newer, struct err *err)
 {
-	_cleanup_(pull_done) struct pull pull = {.is = is, .args = args};
+	_cleanup_(pull_done) struct pull pull = {
+		.is = is, .args = args, .say = {args->progress, args->user}};
 	_cleanup_free_ char *familiar = reference_familiar(ref), *digest = NULL;
 	int r;
 
@@ -411,7 +424,7 @@ static int pull_one(struct image_store *is, const struct image_pull *args,
 	if (args->pulled)
 		args->pulled(args->user, pull.draft->id, familiar);
 	digest = str_format("Digest: %s", pull.top_digest);
-	return digest ? pull_say(&pull, NULL, digest) : err_oom(err);
+	return digest ? image_say(&pull.say, NULL, digest) : err_oom(err);
 }
 
 static int pull_add_tags(const struct registry_reply *reply, char ***tags, size_t *n,
@@ -474,7 +487,8 @@ static int pull_list_tags(struct registry *rg, const struct reference *ref, char
 static int pull_all(struct image_store *is, const struct image_pull *args, struct reference *ref,
 		    bool *ret_newer, struct err *err)
 {
-	_cleanup_(pull_done) struct pull pull = {.is = is, .args = args};
+	_cleanup_(pull_done) struct pull pull = {
+		.is = is, .args = args, .say = {args->progress, args->user}};
 	_cleanup_(image_strv_freep) char **tags = NULL;
 	int r = pull_open(&pull, ref, err);
 
@@ -507,7 +521,7 @@ int image_pull(struct image_store *is, const struct image_pull *args, struct err
 {
 	_cleanup_reference_ struct reference ref = {};
 	_cleanup_free_ char *familiar = NULL, *status = NULL;
-	struct pull say = {.is = is, .args = args};
+	const struct image_say say = {args->progress, args->user};
 	bool newer = false;
 	int r = reference_parse(args->ref, &ref, err);
 
@@ -524,5 +538,5 @@ int image_pull(struct image_store *is, const struct image_pull *args, struct err
 				       newer ? "Downloaded newer image" : "Image is up to date",
 				       familiar)
 			  : NULL;
-	return status ? pull_say(&say, NULL, status) : err_oom(err);
+	return status ? image_say(&say, NULL, status) : err_oom(err);
 }

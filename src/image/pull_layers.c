@@ -61,7 +61,7 @@ static int layer_done(void *user, struct err *err)
 	const struct oci_desc *desc = &l->pull->manifest.layers[l->index];
 	int r;
 
-	r = pull_say(l->pull, l->id, "Verifying Checksum");
+	r = image_say(&l->pull->say, l->id, "Verifying Checksum");
 	if (r == 0)
 		r = ingest_blob_end(l->pull->in, l->blob, err);
 	if (r < 0)
@@ -70,7 +70,7 @@ static int layer_done(void *user, struct err *err)
 	if (!str_eq(ingest_blob_digest(l->blob), desc->digest))
 		return err_user(err, ERR_INVALID,
 				"filesystem layer verification failed for digest %s", desc->digest);
-	return pull_say(l->pull, l->id, "Download complete");
+	return image_say(&l->pull->say, l->id, "Download complete");
 }
 
 /* Publish a layer whose conversion has ended; its diff id must be the config's. */
@@ -109,18 +109,19 @@ static int layer_tell(struct pull_fetch *f, struct pull_layer *l, const struct r
 		if (blob->received == l->told)
 			return 0;
 		l->told = blob->received;
-		return pull_say_progress(f->pull, l->id, "Downloading", blob->received, blob->size);
+		return image_say_progress(&f->pull->say, l->id, "Downloading", blob->received,
+					  blob->size);
 	}
 	if (l->kept)
 		return 0;
 	if (ingest_blob_progress(f->pull->in, l->blob, &converted)) {
-		r = pull_say_progress(f->pull, l->id, "Extracting", blob->size, blob->size);
+		r = image_say_progress(&f->pull->say, l->id, "Extracting", blob->size, blob->size);
 		if (r == 0)
 			r = layer_keep(l, err);
 		if (r < 0)
 			return r;
 		if (++f->n_kept < f->n_blobs)
-			return pull_say(f->pull, l->id, "Pull complete");
+			return image_say(&f->pull->say, l->id, "Pull complete");
 		f->last = l;
 		return 0;
 	}
@@ -128,7 +129,7 @@ static int layer_tell(struct pull_fetch *f, struct pull_layer *l, const struct r
 		return 0;
 	l->told = converted;
 	l->told_extracting = true;
-	return pull_say_progress(f->pull, l->id, "Extracting", converted, blob->size);
+	return image_say_progress(&f->pull->say, l->id, "Extracting", converted, blob->size);
 }
 
 static int fetch_tick(void *user, struct err *err)
@@ -167,7 +168,7 @@ static int fetch_plan_layer(struct pull_fetch *f, size_t i, struct err *err)
 	if (pull_kept_whole(pull->is, desc->digest, desc->size, pull->draft->view.diff_ids[i])) {
 		memcpy(draft->known_digest, desc->digest, DIGEST_BUF);
 		draft->known_bytes = desc->size;
-		return pull_say(pull, l->id, "Already exists");
+		return image_say(&pull->say, l->id, "Already exists");
 	}
 	r = ingest_blob_begin(pull->in, &l->blob, err);
 	if (r < 0)
@@ -179,7 +180,7 @@ static int fetch_plan_layer(struct pull_fetch *f, size_t i, struct err *err)
 							.data = layer_data,
 							.done = layer_done,
 							.user = l};
-	return pull_say(pull, l->id, "Pulling fs layer");
+	return image_say(&pull->say, l->id, "Pulling fs layer");
 }
 
 static int fetch_plan(struct pull_fetch *f, struct err *err)
@@ -191,7 +192,7 @@ static int fetch_plan(struct pull_fetch *f, struct err *err)
 	for (size_t i = 0; i < pull->manifest.layers_n && r == 0; i++)
 		r = fetch_plan_layer(f, i, err);
 	for (size_t i = at_once; i < f->n_blobs && r == 0; i++)
-		r = pull_say(pull, f->of[i]->id, "Waiting");
+		r = image_say(&pull->say, f->of[i]->id, "Waiting");
 	return r;
 }
 
@@ -233,6 +234,6 @@ int pull_layers(struct pull *pull, struct err *err)
 	if (r == 0)
 		r = image_draft_finish(pull->is, pull->in, pull->draft, err);
 	if (r == 0 && f->last)
-		r = pull_say(pull, f->last->id, "Pull complete");
+		r = image_say(&pull->say, f->last->id, "Pull complete");
 	return r;
 }

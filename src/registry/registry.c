@@ -194,7 +194,9 @@ static int call_prepare(struct transfer *t, const struct registry_call *call, co
 		r |= transfer_header(t, "Accept: %s", call->accept);
 	if (call->content_type)
 		r |= transfer_header(t, "Content-Type: %s", call->content_type);
-	if (call->body || str_eq(call->method, "POST") || str_eq(call->method, "PUT"))
+	if (call->file)
+		transfer_file(t, call->file);
+	else if (call->body || str_eq(call->method, "POST") || str_eq(call->method, "PUT"))
 		transfer_body(t, call->body ?: "", call->body_len);
 	return r;
 }
@@ -264,7 +266,8 @@ static int call_ask(struct transfer *t, const struct registry_call *call, CURLco
 				return r;
 			continue;
 		}
-		if (!transfer_is_passing(t, code) || ++failed >= registry_attempts(rg))
+		if (call->file || !transfer_is_passing(t, code) ||
+		    ++failed >= registry_attempts(rg))
 			break;
 		log_debug("registry: %s %s: %s, attempt %u", call->method, call->path,
 			  code == CURLE_OK ? "the server is not well" : "broken", failed);

@@ -44,6 +44,14 @@ struct registry_call {
 	const char *accept, *content_type; /* may be NULL */
 	const void *body;
 	size_t body_len;
+	const struct registry_file *file; /* instead of body; sent once, without second attempts */
+};
+/* A part of a file as a request's body. */
+struct registry_file {
+	int fd; /* borrowed; read with pread() */
+	uint64_t at, len;
+	void (*sent)(void *user, uint64_t bytes); /* so many more went out; may be NULL */
+	void *user;
 };
 /* Zero-initialised is empty. */
 struct registry_reply {
@@ -79,6 +87,11 @@ struct registry_blob {
 	bool begun, complete;
 	unsigned int failures; /* attempts in a row without a new byte */
 };
+/* Send a blob that the registry has not got: in one piece, resumed where it broke. location: of an
+ * upload that was begun (POST blobs/uploads/ -> 202). */
+int registry_upload(struct registry *rg, const char *digest, const char *location,
+		    const struct registry_file *file, struct err *err);
+
 /* All at once, as many at a time as the options say. tick: about ten times a second, and at the
  * end of each blob; <0 with @err ends the fetch. */
 int registry_fetch(struct registry *rg, struct registry_blob *blobs, size_t n,

@@ -186,6 +186,22 @@ static size_t transfer_on_body(char *data, size_t size, size_t n, void *user)
 	return r < 0 ? 0 : size * n;
 }
 
+static size_t transfer_on_read_file(char *data, size_t size, size_t n, void *user)
+{
+	struct transfer *t = user;
+	ssize_t got = pread(t->file.fd, data, MIN(size * n, t->file.len), (off_t)t->file.at);
+
+	if (got < 0 || (got == 0 && t->file.len > 0)) {
+		t->failure = got < 0 ? -errno : -EIO; /* somebody cut our file */
+		return CURL_READFUNC_ABORT;
+	}
+	t->file.at += (uint64_t)got;
+	t->file.len -= (uint64_t)got;
+	if (t->file.sent)
+		t->file.sent(t->file.user, (uint64_t)got);
+	return (size_t)got;
+}
+
 static size_t transfer_on_read(char *data, size_t size, size_t n, void *user)
 {
 	struct transfer *t = user;
@@ -320,6 +336,22 @@ void transfer_body(struct transfer *t, const void *data, size_t len)
 	SET(t, CURLOPT_UPLOAD, 1L);
 	SET(t, CURLOPT_INFILESIZE_LARGE, (curl_off_t)len);
 	SET(t, CURLOPT_READFUNCTION, transfer_on_read);
+	SET(t, CURLOPT_READDATA, t);
+	(void)transfer_header(t, "Expect:"); /* then libcurl waits for a 100 */
+}
+
+/**
+ * transfer_file() - The request carries a part of a file
+ * @t:    Begun
+ * @file: Copied; its descriptor is borrowed until the exchange is over
+ */
+void transfer_file(struct transfer *t, const struct registry_file *file)
+{
+	t->file = *file;
+	SET(t, CURLOPT_UPLOAD, 1L);
+	SET(t, CURLOPT_UPLOAD_BUFFERSIZE, TRANSFER_BUFFER_BYTES);
+	SET(t, CURLOPT_INFILESIZE_LARGE, (curl_off_t)file->len);
+	SET(t, CURLOPT_READFUNCTION, transfer_on_read_file);
 	SET(t, CURLOPT_READDATA, t);
 	(void)transfer_header(t, "Expect:"); /* then libcurl waits for a 100 */
 }

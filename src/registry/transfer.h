@@ -44,6 +44,7 @@ struct transfer {
 	struct err err;
 	const char *upload; /* borrowed: rest of what is to be sent */
 	size_t upload_len;
+	struct registry_file file; /* the same in a file, while len > 0 */
 };
 
 int transfer_init(struct transfer *t, struct registry *rg, struct err *err);
@@ -51,6 +52,7 @@ void transfer_done(struct transfer *t);
 void transfer_begin(struct transfer *t, const char *method, const char *url);
 int transfer_header(struct transfer *t, const char *fmt, ...) PRINTF(2, 3);
 void transfer_body(struct transfer *t, const void *data, size_t len);
+void transfer_file(struct transfer *t, const struct registry_file *file);
 void transfer_follow(struct transfer *t);
 int transfer_run(struct transfer *t, CURLcode *ret_code, struct err *err);
 int transfer_fail(struct transfer *t, CURLcode code, const char *method, const char *url,

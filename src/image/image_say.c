@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pull_say.c - progress of pulls as docker's clients expect it (jsonmessage, streamformatter) */
+/*
+ * image_say.c - progress of pulls and pushes as docker's clients expect it (jsonmessage,
+ * streamformatter)
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "image/image_pull.h"
+#include "image/image_say.h"
+
+#include "base/util.h"
 
 #define BAR_WIDTH 50
 
@@ -37,33 +42,40 @@ static void say_bar(uint64_t current, uint64_t total, char *out, size_t size)
 	(void)snprintf(out, size, "[%s] %8s/%s", bar, have, want); /* it fits */
 }
 
-static int say_line(struct pull *pull, json_t *line /* reference stolen */)
+/**
+ * image_say_json() - A line
+ * @say:  Who listens
+ * @line: Reference stolen
+ *
+ * Return: 0 or negative errno of the one who listens
+ */
+int image_say_json(const struct image_say *say, json_t *line)
 {
-	int r = line ? pull->args->progress(pull->args->user, line) : -ENOMEM;
+	int r = line ? say->progress(say->user, line) : -ENOMEM;
 
 	json_decref(line);
 	return r;
 }
 
 /**
- * pull_say() - A line without numbers
- * @pull:   Pull
+ * image_say() - A line without numbers
+ * @say:    Who listens
  * @id:	    Layer or tag, or NULL
  * @status: Text
  *
  * Return: 0 or negative errno of the one who listens
  */
-int pull_say(struct pull *pull, const char *id, const char *status)
+int image_say(const struct image_say *say, const char *id, const char *status)
 {
 	if (!id)
-		return say_line(pull, json_pack("{s:s}", "status", status));
-	return say_line(
-		pull, json_pack("{s:s, s:{}, s:s}", "status", status, "progressDetail", "id", id));
+		return image_say_json(say, json_pack("{s:s}", "status", status));
+	return image_say_json(
+		say, json_pack("{s:s, s:{}, s:s}", "status", status, "progressDetail", "id", id));
 }
 
 /**
- * pull_say_progress() - A line with numbers
- * @pull:    Pull
+ * image_say_progress() - A line with numbers
+ * @say:     Who listens
  * @id:	     Layer
  * @status:  Text
  * @current: Bytes done
@@ -71,13 +83,14 @@ int pull_say(struct pull *pull, const char *id, const char *status)
  *
  * Return: 0 or negative errno of the one who listens
  */
-int pull_say_progress(struct pull *pull, const char *id, const char *status, uint64_t current,
-		      uint64_t total)
+int image_say_progress(const struct image_say *say, const char *id, const char *status,
+		       uint64_t current, uint64_t total)
 {
 	char bar[BAR_WIDTH + 80];
 
 	say_bar(current, total, bar, sizeof(bar));
-	return say_line(pull, json_pack("{s:s, s:{s:I, s:I}, s:s, s:s}", "status", status,
+	return image_say_json(say,
+			      json_pack("{s:s, s:{s:I, s:I}, s:s, s:s}", "status", status,
 					"progressDetail", "current", (json_int_t)current, "total",
 					(json_int_t)total, "progress", bar, "id", id));
 }

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * image_push.c - from the store to a registry
+ *
+ * DOC: Theory of operation
+ *
+ *	layers -> config -> manifest under the tag
+ *
+ * The manifest goes as it lies in the store, byte for byte: what was pulled has the digest it had.
+ * While a push runs it counts as a writer, so no blob goes away under it. Progress may be told by
+ * several threads: image_push() puts a lock before it.
+ */
+#include "image/image_push.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fs.h"
+#include "base/str.h"
+#include "store/store.h"
+
+/* Progress of several threads, one at a time. */
+struct push_progress {
+	pthread_mutex_t lock;
+	const struct image_push *args;
+};
+
+static int push_progress(void *user, json_t *line)
+{
+	struct push_progress *pp = user;
+	int r;
+
+	pthread_mutex_lock(&pp->lock);
+	r = pp->args->progress(pp->args->user, line);
+	pthread_mutex_unlock(&pp->lock);
+	return r;
+}
+
+static void push_done(struct push *push)
+{
+	json_decref(push->doc);
+	image_strv_free(push->diff_ids);
+	free(push->from);
+}
+
+static int push_read_manifest(struct push *push, const struct image *image, char **ret_text,
+			      size_t *ret_len, struct err *err)
+{
+	_cleanup_free_ char *path = image_blob_path(push->is, image->manifest_digest);
+	_cleanup_free_ char *text = NULL;
+	int r;
+
+	if (!path)
+		return err_oom(err);
+	r = fs_read_file(path, OCI_MANIFEST_BYTES_MAX, &text, ret_len);
+	if (r < 0)
+		return err_sys(err, r, "cannot read the manifest %s", image->manifest_digest);
+	r = oci_parse(text, *ret_len, "manifest", &push->doc, err);
+	if (r == 0)
+		r = oci_manifest_read(push->doc, &push->manifest, err);
+	if (r == 0)
+		*ret_text = TAKE_PTR(text);
+	return r;
+}
+
+/* A repository of the same registry that is known to have a layer of this image. */
+static int push_find_from(struct push *push)
+{
+	_cleanup_(image_strv_freep) char **refs = NULL;
+	int r;
+
+	r = image_rows_texts(push->is,
+			     "SELECT DISTINCT ref FROM image_digests d JOIN image_layers l ON "
+			     "l.image_id = d.image_id WHERE l.blob_digest IN (SELECT blob_digest "
+			     "FROM image_layers WHERE image_id = ?) ORDER BY ref",
+			     push->id, &refs);
+	for (char **ref = refs; r == 0 && ref && *ref && !push->from; ref++) {
+		_cleanup_reference_ struct reference other = {};
+
+		if (reference_parse(*ref, &other, NULL) < 0)
+			continue; /* ours to write, so it can be read */
+		if (str_eq(other.domain, push->ref->domain) && !str_eq(other.path, push->ref->path))
+			push->from = TAKE_PTR(other.path);
+	}
+	return r;
+}
+
+static int push_put_manifest(struct registry *rg, const struct image *image, const char *tag,
+			     const char *text, size_t len, struct err *err)
+{
+	_cleanup_registry_reply_ struct registry_reply reply = {};
+	_cleanup_free_ char *path = str_format("manifests/%s", tag);
+	struct registry_call call = {.method = "PUT",
+				     .path = path,
+				     .content_type = image->manifest_type,
+				     .body = text,
+				     .body_len = len};
+	int r = path ? registry_call(rg, &call, &reply, err) : err_oom(err);
+
+	if (r < 0)
+		return r;
+	if (reply.status != 201 && reply.status != 200 && reply.status != 202)
+		return registry_error(rg, &call, &reply, err);
+	return 0;
+}
+
+static int push_tell_result(struct push *push, const struct image *image, const char *tag)
+{
+	_cleanup_free_ char *line =
+		str_format("%s: digest: %s size: %llu", tag, image->manifest_digest,
+			   (unsigned long long)image->manifest_bytes);
+	int r = line ? image_say(&push->say, NULL, line) : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	return image_say_json(&push->say,
+			      json_pack("{s:{}, s:{s:s, s:s, s:I}}", "progressDetail", "aux", "Tag",
+					tag, "Digest", image->manifest_digest, "Size",
+					(json_int_t)image->manifest_bytes));
+}
+
+static int push_remember(struct push *push, const struct image *image, struct err *err)
+{
+	_cleanup_free_ char *name = reference_name(push->ref), *as = NULL;
+	int r;
+
+	as = name ? str_format("%s@%s", name, image->manifest_digest) : NULL;
+	if (!as)
+		return err_oom(err);
+	r = image_rows_pulled_as(push->is, as, image->id);
+	return r < 0 ? err_sys(err, r, "cannot write %s down", as) : 0;
+}
+
+static int push_image(struct push *push, struct image *image, const char *tag, struct err *err)
+{
+	_cleanup_free_ char *text = NULL;
+	struct registry *rg = NULL;
+	size_t len;
+	int r;
+
+	if (!*image->manifest_digest)
+		return err_user(err, ERR_INTERNAL, "image %s has no manifest", image->id);
+	memcpy(push->id, image->id, DIGEST_BUF);
+	push->diff_ids = TAKE_PTR(image->diff_ids);
+	r = push_read_manifest(push, image, &text, &len, err);
+	if (r == 0 && push_find_from(push) < 0)
+		r = err_oom(err);
+	if (r == 0)
+		r = push_layers(push, err);
+	if (r == 0)
+		r = push_open(push, &rg, err);
+	if (r == 0)
+		r = push_blob(push, rg, &push->manifest.config, NULL, err);
+	if (r == 0)
+		r = push_put_manifest(rg, image, tag, text, len, err);
+	registry_close(rg);
+	if (r == 0)
+		r = push_remember(push, image, err);
+	return r < 0 ? r : push_tell_result(push, image, tag);
+}
+
+static int push_tag(struct image_store *is, const struct image_push *args, struct image_say say,
+		    const struct reference *ref, struct err *err)
+{
+	_cleanup_(push_done) struct push push = {.is = is, .args = args, .ref = ref, .say = say};
+	_cleanup_free_ char *familiar = reference_familiar(ref);
+	_cleanup_(image_freep) struct image *image = NULL;
+	struct err missing;
+	int r;
+
+	if (!familiar)
+		return err_oom(err);
+	if (image_get(is, familiar, &image, &missing) < 0)
+		return err_user(err, ERR_NOT_FOUND, "tag does not exist: %s", familiar);
+	r = push_image(&push, image, ref->tag, err);
+	if (r == 0 && args->pushed)
+		args->pushed(args->user, familiar);
+	return r;
+}
+
+static int push_tags(struct image_store *is, const struct image_push *args, struct image_say say,
+		     struct reference *ref, struct err *err)
+{
+	_cleanup_free_ char *name = reference_name(ref), *familiar = reference_familiar_name(ref);
+	_cleanup_free_ char *given = ref->tag ? strdup(ref->tag) : NULL;
+	_cleanup_(image_strv_freep) char **tags = NULL;
+	int r;
+
+	if (!name || !familiar || (ref->tag && !given))
+		return err_oom(err);
+	r = image_rows_texts(is,
+			     "SELECT substr(ref, length(?1) + 2) FROM image_tags WHERE "
+			     "substr(ref, 1, length(?1) + 1) = ?1 || ':' ORDER BY ref",
+			     name, &tags);
+	if (r < 0)
+		return err_sys(err, r, "cannot look up %s", name);
+	if (!*tags)
+		return err_user(err, ERR_NOT_FOUND,
+				"An image does not exist locally with the tag: %s", familiar);
+	if (given)
+		return push_tag(is, args, say, ref, err);
+	for (char **tag = tags; r == 0 && *tag; tag++) {
+		r = reference_set_tag(ref, *tag, err);
+		if (r == 0)
+			r = push_tag(is, args, say, ref, err);
+	}
+	return r;
+}
+
+/**
+ * image_push() - Send an image, or all tags of a repository, to a registry
+ * @is:	  Store
+ * @args: What, as whom
+ * @err:  Filled on failure
+ *
+ * Blocking.
+ *
+ * Return: 0, -ECANCELED, or another negative errno
+ */
+int image_push(struct image_store *is, const struct image_push *args, struct err *err)
+{
+	struct push_progress progress = {.lock = PTHREAD_MUTEX_INITIALIZER, .args = args};
+	const struct image_say say = {push_progress, &progress};
+	_cleanup_reference_ struct reference ref = {};
+	_cleanup_free_ char *first = NULL;
+	struct ingest *in = NULL;
+	int r = reference_parse(args->ref, &ref, err);
+
+	if (r < 0)
+		return r;
+	if (ref.digest)
+		return err_user(err, ERR_INVALID, "cannot push a digest reference");
+	first = str_format("The push refers to repository [%s/%s]", ref.domain, ref.path);
+	if (!first)
+		return err_oom(err);
+	r = image_say(&say, NULL, first);
+	if (r == 0)
+		r = image_write_begin(is, &in, err);
+	if (r < 0)
+		return r;
+	r = push_tags(is, args, say, &ref, err);
+	image_write_end(is, in, false);
+	return r;
+}
