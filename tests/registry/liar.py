@@ -18,6 +18,7 @@ Layers:      wrongdigest, short, long, endless, drip, gone (404), denied (403), 
              until GET /_release/REPO), break (the first answer for each layer ends half way), norange, badrange
 Everything:  cut-N (no byte after the Nth of all answers together), cutonce-N (the connection breaks there, once)
 Tags:        tags (odd ones), endlesstags
+Search:      v1's, with one result
 Pushes:      are taken and forgotten; e500, denied, pushcut
 As a proxy for plain HTTP it serves whatever host is asked for ("proxied" in the log).
 """
@@ -41,6 +42,8 @@ negsize hugesize digestpath manifest500 wrongdigest short long endless drip gone
 away slow hold break norange badrange cut cutonce tags endlesstags pushcut""".split()
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
+SEARCH = json.dumps({"num_results": 1, "query": "x", "results": [{"name": "rig/found", "description": "what was looked for", "star_count": 3,
+                                                                  "is_official": True, "is_automated": False}]}).encode()
 
 
 class Cut(Exception):
@@ -49,6 +52,10 @@ class Cut(Exception):
 
 def digest(data):
     return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def b64(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def zeros(gigabytes):
@@ -127,10 +134,13 @@ class Repo:
                 self.manifest = text
         if "schema1" in w:
             self.type = "application/vnd.docker.distribution.manifest.v1+prettyjws"
-            self.manifest = json.dumps({"schemaVersion": 1, "name": self.name, "tag": "latest", "architecture": "amd64",
-                                        "fsLayers": [{"blobSum": x["digest"]} for x in layers],
-                                        "history": [{"v1Compatibility": json.dumps({"id": "%064x" % i})} for i in range(len(layers))],
-                                        "signatures": []}).encode()
+            text = json.dumps({"schemaVersion": 1, "name": self.name, "tag": "latest", "architecture": "amd64",
+                               "fsLayers": [{"blobSum": x["digest"]} for x in layers],
+                               "history": [{"v1Compatibility": json.dumps({"id": "%064x" % i})} for i in range(len(layers))]}, indent=3)
+            # signed as libtrust does it: what is protected names where the text without signatures ends, and how
+            protected = {"formatLength": len(text) - 2, "formatTail": b64(b"\n}"), "time": "2024-01-01T00:00:00Z"}
+            signature = {"header": {"alg": "ES256"}, "signature": b64(bytes(64)), "protected": b64(json.dumps(protected).encode())}
+            self.manifest = (text[:-2] + ",\n" + '   "signatures": ' + json.dumps([signature]) + "\n}").encode()
         if "wrongtype" in w:
             self.type = INDEX
 
@@ -336,6 +346,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         want = "Basic " + base64.b64encode((ARGS.basic or "").encode()).decode()
         if ARGS.challenge or (ARGS.basic and not self.server.away and self.headers.get("Authorization") != want):
             return self.error(401, "UNAUTHORIZED", "authentication required", WWW_Authenticate=ARGS.challenge or 'Basic realm="liar"')
+        if path == "/v1/search":
+            return self.body(200, SEARCH, Content_Type="application/json")
         if path.rstrip("/") == "/v2":
             self.what = "ping"
             return self.body(200, b"{}", Content_Type="application/json")

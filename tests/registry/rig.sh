@@ -4,7 +4,9 @@
 # Source this first; it brings lib.sh along. The test file runs again in a network namespace of its own, where nothing
 # but the rig can be reached and every port is free, with an address that is not loopback ($FAR): Docker servers take
 # loopback for insecure and would not check its certificates. With TEST_HOST the file stays in the namespace that it was
-# started in, which must be that server's and have both kinds of address.
+# started in, which must be that server's and have both kinds of address; the server is to be started with
+# --registry-mirror http://127.0.0.1:5055 --insecure-registry registry.test --insecure-registry $FAR:5057 and
+# HTTP_PROXY=http://127.0.0.1:5056 NO_PROXY=$FAR for the claims about these.
 RIG_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 RIG_CACHE=${ARCA_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/arca-tests}
 if [ -z "${TEST_HOST:-}${RIG_INSIDE:-}" ]; then
@@ -28,9 +30,9 @@ USER_NAME=tester PASSWORD=correct-horse-1f9c # looked for in logs and data roots
 rig_stop() {
 	local f
 	for f in "$RIG"/*.pid; do [ ! -e "$f" ] || kill "$(cat "$f")" 2>/dev/null; done
-	rm -rf "${RIG_CERTS[@]}" # of a server whose certs.d is not the test's own
+	# of a server whose certs.d is not the test's own
+	[ ! -e "$RIG/trusted" ] || xargs rm -rf <"$RIG/trusted"
 }
-RIG_CERTS=()
 trap 'rig_stop; finish' EXIT
 
 rig_ca() { # made once: a CA, and a server's and a client's certificate under it
@@ -99,13 +101,13 @@ push() { python3 "$RIG_DIR/push.py" "$@"; } # see there; prints the digest
 archive() { "$TESTS/images/make.sh" "$1" 2>/dev/null; }
 tar_of() { # NAME SIZE [SEED]: a layer of one file NAME with SIZE bytes that do not compress; prints its path
 	mkdir -p "$RIG/tar.$1"
-	openssl enc -aes-128-ctr -K "$(printf '%032x' "${3:-1}")" -iv 0 -in /dev/zero 2>/dev/null | head -c "$2" >"$RIG/tar.$1/$1"
+	head -c "$2" /dev/zero | openssl enc -aes-128-ctr -K "$(printf '%032x' "${3:-1}")" -iv 00000000000000000000000000000000 >"$RIG/tar.$1/$1"
 	tar -C "$RIG/tar.$1" --mtime=@1704067200 --owner=0 --group=0 --numeric-owner -cf "$RIG/$1.tar" "$1"; rm -r "$RIG/tar.$1"
 	echo "$RIG/$1.tar"
 }
 trust() { # ADDR:PORT [client]: the rig's CA in certs.d for that registry
 	local d=$CERTS_DIR/$1
-	mkdir -p "$d"; cp "$RIG/ca.pem" "$d/ca.crt"
+	mkdir -p "$d"; echo "$d" >>"$RIG/trusted"; cp "$RIG/ca.pem" "$d/ca.crt"
 	[ "${2:-}" != client ] || { cp "$RIG/client.pem" "$d/client.cert"; cp "$RIG/client.key" "$d/client.key"; }
 }
 mark() { wc -l <"$RIG/$1.log"; } # NAME: a place in a registry's log
@@ -118,4 +120,9 @@ manifest() { # ADDR:PORT/REPO TAG-OR-DIGEST: the manifest's bytes as that (plain
 		"http://${r%%/*}/v2/${r#*/}/manifests/$2"
 }
 digest_of() { manifest "$@" | sha256sum | sed 's/ .*//; s/^/sha256:/'; }
+ours() { [ -z "${TEST_HOST:-}" ] || skip "about arcad alone"; }
+intact() { # IMAGE: what save gives has the digests that it is named by
+	rm -rf "$RIG/saved"; mkdir "$RIG/saved"; docker save "$1" | tar -C "$RIG/saved" -x
+	(cd "$RIG/saved/blobs/sha256" && for f in *; do echo "$f  $f"; done | sha256sum -c --quiet)
+}
 wipe_images() { docker images -aq --no-trunc | sort -u | xargs -r timeout 60 "$DOCKER" rmi -f >/dev/null 2>&1 || true; }
