@@ -133,6 +133,7 @@ def arguments(rounds):
     p.add_argument("--build", default=f"{HERE}/../build")
     p.add_argument("--host")
     p.add_argument("--peer", help="unix:// of another Docker server to do the same work in the same run")
+    p.add_argument("--peer-enter", default="", help="command before a command that runs it where the peer reaches its loopback")
     p.add_argument("--rounds", type=int, default=rounds)
     return p.parse_args()
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # make.sh - make the images that tests and benchmarks use, from Debian packages; prints each archive's path
 #
-#   make.sh NAME...      busybox | debian | odd | layers120 | files50k
+#   make.sh NAME...      busybox | debian | odd | layers120 | layers20 | files50k
 # Kept in $ARCA_TEST_CACHE (default ~/.cache/arca-tests), outside the tree; made once. Needs root for debian.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -65,6 +65,19 @@ make_layers120() { # every layer adds, replaces and removes; the last states wha
 		tar_dir "$d" "$d.tar"; layers+=("$d.tar")
 	done
 	pack "$1" layers120:latest '{"Cmd":["sh"]}' "${layers[@]}"
+}
+make_layers20() { # 20 layers of 20 MB, which gzip makes about half as large
+	local layers=() i f letters
+	letters=$(printf 'etaoinshrdlucmfw%.0s' {1..16})
+	for i in $(seq 20); do
+		mkdir -p "$work/l/layer$i"
+		for f in $(seq 16); do
+			head -c 1310720 /dev/zero | openssl enc -aes-128-ctr -K "$(printf %032x $((i * 100 + f)))" -iv 00000000000000000000000000000000 |
+				tr '\000-\377' "$letters" >"$work/l/layer$i/file$f"
+		done
+		tar_dir "$work/l" "$work/$i.tar"; rm -r "$work/l"; layers+=("$work/$i.tar")
+	done
+	pack "$1" layers20:latest '{"Cmd":["sh"]}' "${layers[@]}"
 }
 make_files50k() { # 50,000 files of 2,000 bytes in 500 directories
 	busybox_root "$work/root"

@@ -7,6 +7,7 @@
         --compress C[,C...]  gzip (default), zstd or none, layer by layer in turn
         --docker             Docker's media types; OCI's by default
         --platform OS/ARCH[/VARIANT]
+        --first N            no more than N of the archive's layers
         --note TEXT          makes the config, and so the digest, another
     push.py index [--docker] ADDR:PORT/REPO[:TAG] DIGEST...  an index of manifests that are there
     push.py raw ADDR:PORT/REPO[:TAG] TYPE FILE               a manifest as it is
@@ -77,7 +78,7 @@ def layers_of(archive):
 def push_image(a):
     types, r = TYPES[a.docker], Registry(a.where)
     config, tars = layers_of(a.archive)
-    tars += [open(f, "rb").read() for f in a.add]
+    tars = tars[:a.first] + [open(f, "rb").read() for f in a.add]
     config.update(architecture="amd64", os="linux", rootfs={"type": "layers", "diff_ids": [digest(t) for t in tars]},
                   history=[{"created": "2024-01-01T00:00:00Z", "created_by": a.note or "rig"} for _ in tars], created="2024-01-01T00:00:00Z")
     if a.platform:
@@ -115,6 +116,7 @@ s.add_argument("--add", action="append", default=[])
 s.add_argument("--compress", default="gzip")
 s.add_argument("--docker", action="store_true")
 s.add_argument("--platform")
+s.add_argument("--first", type=int)
 s.add_argument("--note")
 s.add_argument("where")
 s.add_argument("archive")
