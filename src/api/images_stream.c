@@ -59,6 +59,15 @@ int images_stream_error(struct http_req *req, int r)
 	return line ? api_stream_json(req, line) : r;
 }
 
+static size_t platform_parts(const char *text)
+{
+	size_t n = 1;
+
+	for (; *text; text++)
+		n += *text == '/';
+	return n;
+}
+
 /**
  * images_platform_text() - The platform of a query: JSON or os/arch[/variant]
  * @text: Value of the parameter, may be NULL
@@ -76,6 +85,9 @@ int images_platform_text(const char *text, char **ret, struct err *err)
 	if (str_empty(text))
 		return 0;
 	if (*text != '{') {
+		if (platform_parts(text) > 3)
+			return err_user(err, ERR_INVALID,
+					"\"%.200s\": cannot parse platform specifier", text);
 		*ret = strdup(text);
 		return *ret ? 0 : err_oom(err);
 	}

@@ -125,7 +125,7 @@ int api_auth(struct api *api, struct http_req *req)
 	_cleanup_registry_auth_ struct registry_auth auth = {};
 	struct image_remote remote = registry_remote(api, req, &auth);
 	_cleanup_(json_decrefp) json_t *body = NULL;
-	_cleanup_free_ char *domain = NULL;
+	_cleanup_free_ char *domain = NULL, *identity = NULL;
 	const char *text, *address;
 	size_t len;
 	int r;
@@ -141,12 +141,12 @@ int api_auth(struct api *api, struct http_req *req)
 	domain = registry_domain(address ?: "");
 	if (!domain)
 		return err_oom(&req->err);
-	r = image_remote_login(&remote, domain, &req->err);
+	r = image_remote_login(&remote, domain, &identity, &req->err);
 	if (r < 0)
 		return r;
 	return api_reply_json(
 		req, 200,
-		json_pack("{s:s, s:s}", "Status", "Login Succeeded", "IdentityToken", ""));
+		json_pack("{s:s, s:s}", "Status", "Login Succeeded", "IdentityToken", identity));
 }
 
 /* GET /distribution/{name}/json -> 200 | 400 | 401 | 404 */

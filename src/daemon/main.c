@@ -335,6 +335,11 @@ static void daemon_notify_ready(void)
 	(void)n; /* systemd times out and says so */
 }
 
+static const char *daemon_env(const char *name, const char *other)
+{
+	return getenv(name) ?: getenv(other);
+}
+
 static void daemon_fill_config(struct daemon *d)
 {
 	if (gethostname(d->hostname, sizeof(d->hostname) - 1) < 0)
@@ -343,9 +348,9 @@ static void daemon_fill_config(struct daemon *d)
 		.mirrors = (const char *const *)d->opts.registry_mirrors.items,
 		.insecure = (const char *const *)d->opts.insecure_registries.items,
 		.certs_dir = d->opts.certs_dir,
-		.http_proxy = d->opts.http_proxy,
-		.https_proxy = d->opts.https_proxy,
-		.no_proxy = d->opts.no_proxy,
+		.http_proxy = d->opts.http_proxy ?: daemon_env("HTTP_PROXY", "http_proxy"),
+		.https_proxy = d->opts.https_proxy ?: daemon_env("HTTPS_PROXY", "https_proxy"),
+		.no_proxy = d->opts.no_proxy ?: daemon_env("NO_PROXY", "no_proxy"),
 		.max_downloads = d->opts.max_downloads,
 		.max_uploads = d->opts.max_uploads,
 		.attempts = d->opts.max_attempts,

@@ -94,7 +94,8 @@ struct image_remote {
 	struct cancel *cancel;
 };
 /* domain: "docker.io", "host:5000". ERR_UNAUTHORIZED where it does not accept the credentials. */
-int image_remote_login(const struct image_remote *remote, const char *domain, struct err *err);
+int image_remote_login(const struct image_remote *remote, const char *domain,
+		       char **ret_identity_token /* heap, "" if none */, struct err *err);
 /* Docker's DistributionInspect; new reference */
 int image_remote_describe(const struct image_remote *remote, const char *ref, json_t **ret,
 			  struct err *err);

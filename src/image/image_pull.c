@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fs.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "store/store.h"
@@ -155,10 +156,9 @@ static int pull_refuse_schema1(const struct reference *ref, struct err *err)
 	_cleanup_free_ char *familiar = reference_familiar(ref);
 
 	return err_user(err, ERR_INVALID,
-			"[DEPRECATION NOTICE] Docker Image Format v1 and Docker Image manifest "
-			"version 2, schema 1 support is disabled by default and will be removed in "
-			"an upcoming release. Suggest the author of %s to upgrade the image to the "
-			"OCI Format or Docker Image manifest v2, schema 2. More information at "
+			"Docker Image Format v1 and Docker Image manifest version 2, schema 1 "
+			"support has been removed. Suggest the author of %s to upgrade the image to "
+			"the OCI Format or Docker Image manifest v2, schema 2. More information at "
 			"https://docs.docker.com/go/deprecated-image-specs/",
 			familiar ?: "");
 }
@@ -212,6 +212,22 @@ static int pull_take(struct pull *pull, const void *data, size_t len, struct ing
 	return r < 0 ? r : ingest_blob_end(pull->in, *ret, err);
 }
 
+/* A document that the store has already; what is there was digested on its way in. */
+static bool pull_read_own(struct pull *pull, const struct oci_desc *desc,
+			  struct registry_reply *reply)
+{
+	_cleanup_free_ char *path = image_blob_path(pull->is, desc->digest);
+	char digest[DIGEST_BUF];
+
+	if (!path || fs_read_file(path, OCI_CONFIG_BYTES_MAX, &reply->data, &reply->len) < 0)
+		return false;
+	sha256_digest_text(reply->data, reply->len, digest);
+	if (reply->len == desc->size && str_eq(digest, desc->digest))
+		return true;
+	registry_reply_done(reply);
+	return false;
+}
+
 static int pull_config(struct pull *pull, struct ingest_blob **ret, struct err *err)
 {
 	_cleanup_registry_reply_ struct registry_reply reply = {};
@@ -228,6 +244,8 @@ static int pull_config(struct pull *pull, struct ingest_blob **ret, struct err *
 				"invalid rootfs in image configuration: unsupported config type "
 				"\"%.100s\": this is no container image",
 				desc->media_type);
+	if (pull_read_own(pull, desc, &reply)) /* of an image that is here, or another's twin */
+		return pull_take(pull, reply.data, reply.len, ret, err);
 	r = registry_call(pull->rg, &call, &reply, err);
 	if (r < 0)
 		return r;
@@ -281,16 +299,18 @@ static int pull_check_platform(struct pull *pull, const struct reference *ref, s
 static int pull_begin(struct pull *pull, const struct reference *ref, struct err *err)
 {
 	_cleanup_free_ char *from = str_format("Pulling from %s", ref->path);
+	_cleanup_free_ char *canonical = reference_canonical(ref);
 	_cleanup_registry_reply_ struct registry_reply reply = {};
 	struct ingest_blob *config, *manifest;
 	const char *type = NULL;
 	int r;
 
-	if (!from)
+	if (!from || !canonical)
 		return err_oom(err);
 	r = pull_resolve(pull, ref, &reply, &type, err);
 	if (r == 0) /* from here on there is something to tell: errors become lines */
-		r = image_say(&pull->say, ref->digest ?: ref->tag, from);
+		r = image_say_json(&pull->say, json_pack("{s:s, s:s}", "status", from, "id",
+							 ref->tag ?: canonical));
 	if (r == 0)
 		r = oci_manifest_read(pull->manifest_doc, &pull->manifest, err);
 	if (r == 0)

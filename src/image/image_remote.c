@@ -23,13 +23,13 @@ static void cleanup_registry(struct registry **rg)
 #define _cleanup_registry_ _cleanup_(cleanup_registry)
 
 static int remote_open(const struct image_remote *remote, const char *domain, const char *path,
-		       struct registry **ret, struct err *err)
+		       const char *actions, struct registry **ret, struct err *err)
 {
 	struct registry_spec spec = {.options = remote->registries,
 				     .domain = domain,
 				     .path = path,
 				     .auth = remote->auth,
-				     .actions = "pull",
+				     .actions = actions,
 				     .cancel = remote->cancel};
 
 	return registry_open(&spec, ret, err);
@@ -39,23 +39,27 @@ static int remote_open(const struct image_remote *remote, const char *domain, co
  * image_remote_login() - Whether a registry accepts credentials
  * @remote: With credentials
  * @domain: Registry
+ * @ret_identity_token: Heap text that stands for the password from now on, "" if there is none
  * @err:    ERR_UNAUTHORIZED where it does not
  *
  * Return: 0 or negative errno
  */
-int image_remote_login(const struct image_remote *remote, const char *domain, struct err *err)
+int image_remote_login(const struct image_remote *remote, const char *domain,
+		       char **ret_identity_token, struct err *err)
 {
 	_cleanup_registry_reply_ struct registry_reply reply = {};
 	_cleanup_registry_ struct registry *rg = NULL;
 	struct registry_call call = {.method = "GET", .path = "/v2/"};
-	int r = remote_open(remote, domain, "", &rg, err);
+	int r = remote_open(remote, domain, "", NULL, &rg, err);
 
 	if (r == 0)
 		r = registry_call(rg, &call, &reply, err);
 	if (r < 0)
 		return r;
-	if (reply.status == 200)
-		return 0;
+	if (reply.status == 200) {
+		*ret_identity_token = strdup(registry_identity_token(rg) ?: "");
+		return *ret_identity_token ? 0 : err_oom(err);
+	}
 	return err_user(err, reply.status == 401 ? ERR_UNAUTHORIZED : ERR_INTERNAL,
 			"login attempt to %s/v2/ failed with status: %ld%s", registry_base(rg),
 			reply.status, reply.status == 401 ? " Unauthorized" : "");
@@ -138,7 +142,7 @@ int image_remote_describe(const struct image_remote *remote, const char *text, j
 	if (r == 0 && reference_default_tag(&ref) < 0)
 		return err_oom(err);
 	if (r == 0)
-		r = remote_open(remote, ref.domain, ref.path, &rg, err);
+		r = remote_open(remote, ref.domain, ref.path, "pull", &rg, err);
 	if (r < 0)
 		return r;
 	call.path = path = str_format("manifests/%s", ref.digest ?: ref.tag);
@@ -147,6 +151,8 @@ int image_remote_describe(const struct image_remote *remote, const char *text, j
 	r = registry_call(rg, &call, &reply, err);
 	if (r < 0)
 		return r;
+	if (reply.status == 403)
+		return registry_error(rg, &call, &reply, err);
 	if (reply.status != 200)
 		return pull_explain(rg, &call, &reply, &ref, err);
 	sha256_digest_text(reply.data, reply.len, digest);
@@ -228,7 +234,7 @@ int image_remote_search(const struct image_remote *remote, const char *term, uns
 	remote_split_term(term, &domain, &rest);
 	if (!domain)
 		return err_oom(err);
-	r = remote_open(remote, domain, "", &rg, err);
+	r = remote_open(remote, domain, "", "pull", &rg, err);
 	if (r < 0)
 		return r;
 	buf_addf(&path,

@@ -61,7 +61,9 @@ static int layer_done(void *user, struct err *err)
 	const struct oci_desc *desc = &l->pull->manifest.layers[l->index];
 	int r;
 
-	r = image_say(&l->pull->say, l->id, "Verifying Checksum");
+	r = image_say_progress(&l->pull->say, l->id, "Downloading", desc->size, desc->size);
+	if (r == 0)
+		r = image_say(&l->pull->say, l->id, "Verifying Checksum");
 	if (r == 0)
 		r = ingest_blob_end(l->pull->in, l->blob, err);
 	if (r < 0)

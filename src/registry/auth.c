@@ -223,6 +223,7 @@ void registry_challenge_done(struct registry_challenge *challenge)
 	free(challenge->realm);
 	free(challenge->service);
 	free(challenge->scope);
+	free(challenge->error);
 	*challenge = (struct registry_challenge){};
 }
 
@@ -273,6 +274,7 @@ static int challenge_set(struct registry_challenge *c, const char *name, const c
 	char **field = strcasecmp(name, "realm") == 0	  ? &c->realm
 		       : strcasecmp(name, "service") == 0 ? &c->service
 		       : strcasecmp(name, "scope") == 0	  ? &c->scope
+		       : strcasecmp(name, "error") == 0	  ? &c->error
 							  : NULL;
 	char *copy;
 

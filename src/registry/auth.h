@@ -21,7 +21,7 @@ enum registry_scheme { REGISTRY_SCHEME_NONE, REGISTRY_SCHEME_BASIC, REGISTRY_SCH
 /* What a 401 asks for (RFC 9110 11.6.1, distribution's token specification). */
 struct registry_challenge {
 	enum registry_scheme scheme;
-	char *realm, *service, *scope; /* owned; NULL if absent */
+	char *realm, *service, *scope, *error; /* owned; NULL if absent */
 };
 
 /* X-Registry-Auth as the docker CLI sends it: base64 of a JSON object. */

@@ -28,6 +28,10 @@
 #include "base/str.h"
 #include "registry/transfer.h"
 
+#define REGISTRY_DENIED                                                                            \
+	"{\"errors\":[{\"code\":\"DENIED\","                                                           \
+	"\"message\":\"requested access to the resource is denied\"}]}"
+
 DEFINE_CLEANUP(struct registry *, registry_close)
 
 static unsigned int registry_attempts(const struct registry *rg)
@@ -131,11 +135,25 @@ void registry_close(struct registry *rg)
 	registry_endpoints_done(&rg->endpoints);
 	if (rg->authorization)
 		explicit_bzero(rg->authorization, strlen(rg->authorization));
+	if (rg->identity)
+		explicit_bzero(rg->identity, strlen(rg->identity));
+	free(rg->identity);
 	free(rg->authorization);
 	free(rg->also);
 	free(rg->path);
 	free(rg->domain);
 	free(rg);
+}
+
+/**
+ * registry_identity_token() - What a token service gave at login
+ * @rg: Conversation
+ *
+ * Return: text, borrowed, or NULL
+ */
+const char *registry_identity_token(const struct registry *rg)
+{
+	return rg->identity;
 }
 
 /**
@@ -221,6 +239,13 @@ static int call_take_reply(struct transfer *t, struct registry_reply *ret_reply,
 {
 	struct registry_reply *reply = &t->reply;
 
+	if (reply->status == 401 && t->challenge.error &&
+	    str_eq(t->challenge.error, "insufficient_scope")) {
+		/* who we are is fine, what we want is not */
+		reply->status = 403;
+		buf_reset(&t->body);
+		buf_adds(&t->body, REGISTRY_DENIED);
+	}
 	reply->len = t->body.len;
 	reply->data = buf_steal(&t->body);
 	if (!reply->data || call_absolute_location(t->rg, reply) < 0)
@@ -238,6 +263,21 @@ static bool call_try_next(const struct registry *rg, const struct transfer *t, C
 	if (rg->settled || rg->endpoint + 1 >= rg->endpoints.n || t->failure < 0)
 		return false;
 	return code != CURLE_OK || (e->mirror && t->reply.status >= 400);
+}
+
+/* Which request failed, before why. dockerd asks for manifests by HEAD first. */
+static int call_name_error(const struct registry_call *call, const char *url, int r,
+			   struct err *err)
+{
+	struct err why = err ? *err : (struct err){};
+
+	if (!why.kind)
+		return r;
+	return err_user(err, why.kind, "%s \"%.*s\": %.700s",
+			str_starts(call->path, "manifests/")  ? "Head"
+			: str_eq(call->method, "GET")	      ? "Get"
+							      : call->method,
+			(int)strcspn(url, "?"), url, why.msg);
 }
 
 /* What one address says in the end, after tokens and second attempts. */
@@ -263,7 +303,7 @@ static int call_ask(struct transfer *t, const struct registry_call *call, CURLco
 			authorized = true;
 			r = registry_authorize(rg, &t->challenge, err);
 			if (r < 0)
-				return r;
+				return call_name_error(call, url, r, err);
 			continue;
 		}
 		if (call->file || !transfer_is_passing(t, code) ||
@@ -305,9 +345,12 @@ int registry_call(struct registry *rg, const struct registry_call *call,
 			return call_take_reply(&t, ret_reply, err);
 		}
 		if (r == 0 && code != CURLE_OK) {
-			_cleanup_free_ char *url = registry_url(rg, call->path);
+			/* whom nobody has heard of yet is not there at all */
+			_cleanup_free_ char *url =
+				registry_url(rg, rg->settled ? call->path : "/v2/");
 
-			(void)transfer_fail(&t, code, call->method, url ?: "", &why);
+			(void)transfer_fail(&t, code, rg->settled ? call->method : "GET",
+					    url ?: "", &why);
 		}
 		/* of "no TLS" and "nobody there", the last address's words are the plainer ones */
 		if (why.kind && (first.kind == ERR_NONE || code != CURLE_OK))

@@ -29,12 +29,14 @@ struct registry_spec {
 	const struct registry_options *options; /* borrowed */
 	const char *domain, *path;		/* "docker.io", "library/busybox"; copied */
 	const struct registry_auth *auth;	/* copied; NULL: nobody */
-	const char *actions;			/* "pull" or "pull,push"; constant */
+	const char *actions;			/* "pull", "pull,push"; NULL: to log in; constant */
 	const char *also;			/* another repository to read from, or NULL */
 	struct cancel *cancel;			/* borrowed; may be NULL */
 };
 int registry_open(const struct registry_spec *spec, struct registry **ret, struct err *err);
 void registry_close(struct registry *rg);
+/* The identity token that a token service gave at login (actions NULL), or NULL; borrowed. */
+const char *registry_identity_token(const struct registry *rg);
 const char *registry_base(const struct registry *rg); /* "" before anything answered */
 
 struct registry_call {

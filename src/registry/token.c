@@ -51,6 +51,10 @@ static void token_add_scopes(struct registry *rg, struct buf *out, const char *a
 
 	if (!*rg->path) {
 		token_add_param(rg, out, "scope", asked);
+		if (!rg->actions) {
+			token_add_param(rg, out, "offline_token", "true");
+			token_add_param(rg, out, "client_id", "docker");
+		}
 		return;
 	}
 	(void)snprintf(scope, sizeof(scope), "repository:%s:%s", rg->path,
@@ -66,6 +70,7 @@ static int token_read(struct registry *rg, const struct registry_reply *reply, s
 {
 	_cleanup_(json_decrefp) json_t *doc = json_loadb(reply->data, reply->len, 0, NULL);
 	const char *token = json_string_value(json_object_get(doc, "token"));
+	const char *refresh = json_string_value(json_object_get(doc, "refresh_token"));
 
 	if (str_empty(token))
 		token = json_string_value(json_object_get(doc, "access_token"));
@@ -73,6 +78,10 @@ static int token_read(struct registry *rg, const struct registry_reply *reply, s
 		return err_user(err, ERR_INTERNAL,
 				"authorization server did not include a token "
 				"in the response");
+	if (!rg->actions && !str_empty(refresh)) {
+		free(rg->identity);
+		rg->identity = strdup(refresh);
+	}
 	return token_set(rg, str_format("Bearer %s", token), err);
 }
 
@@ -177,7 +186,7 @@ int registry_authorize(struct registry *rg, const struct registry_challenge *cha
 
 	if (challenge->scheme == REGISTRY_SCHEME_BASIC) {
 		if (str_empty(rg->auth.username))
-			return err_user(err, ERR_UNAUTHORIZED, "no basic auth credentials");
+			return err_user(err, ERR_INTERNAL, "no basic auth credentials");
 		return token_set(rg, registry_auth_basic(&rg->auth), err);
 	}
 	if (!str_empty(rg->auth.registry_token))

@@ -246,10 +246,14 @@ static void transfer_proxies(struct transfer *t, const char *url)
 {
 	const struct registry_options *o = t->rg->options;
 	const char *proxy = str_starts(url, "https:") ? o->https_proxy : o->http_proxy;
+	const char *host = strstr(url, "://") + 3;
 
 	if (proxy)
 		SET(t, CURLOPT_PROXY, proxy);
-	if (o->no_proxy)
+	/* this machine is reached directly, as Go's clients do it */
+	if (str_starts(host, "127.") || str_starts(host, "localhost") || str_starts(host, "[::1]"))
+		SET(t, CURLOPT_NOPROXY, "*");
+	else if (o->no_proxy)
 		SET(t, CURLOPT_NOPROXY, o->no_proxy);
 }
 
@@ -420,6 +424,10 @@ static const char *transfer_reason(const struct transfer *t, CURLcode code)
 		return "stopped after 10 redirects";
 	case CURLE_OPERATION_TIMEDOUT:
 		return "net/http: request canceled (Client.Timeout exceeded while awaiting data)";
+	case CURLE_SSL_CONNECT_ERROR: /* GnuTLS's words, then OpenSSL's */
+		return strstr(t->words, "unexpected TLS packet") || strstr(t->words, "wrong version")
+			       ? "http: server gave HTTP response to HTTPS client"
+			       : t->words;
 	case CURLE_PARTIAL_FILE:
 	case CURLE_GOT_NOTHING:
 		return "unexpected EOF";

@@ -21,6 +21,7 @@ struct registry {
 	int ca_fd;	     /* owned: what certs.d trusts, in memory */
 	char *ca_path;	     /* owned: of ca_fd; NULL: the system's alone */
 	char *authorization; /* owned: "Bearer x", NULL before a challenge */
+	char *identity;	     /* owned: what a token service gave for the next time */
 	CURLM *multi;
 };
 

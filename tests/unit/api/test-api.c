@@ -9,6 +9,7 @@
 #include "client.h"
 #include "core/core.h"
 #include "fakes.h"
+#include "registry/hosts.h"
 #include "test.h"
 
 TEST_MAIN()
@@ -26,12 +27,14 @@ struct fixture {
 
 static void fixture_init(struct fixture *f)
 {
+	static const struct registry_options registries;
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct err err = {0};
 
 	memset(&fake, 0, sizeof(fake));
 	f->core.config.data_root = "/nowhere";
+	f->core.config.registries = &registries;
 	f->core.config.default_shape = (struct vm_shape){1, 512};
 	(void)snprintf(f->path, sizeof(f->path), "/tmp/arca-test-api-%d.sock", (int)getpid());
 	(void)unlink(f->path);
