@@ -176,11 +176,11 @@ t_a_killed_daemon_fetches_only_what_was_not_complete() {
 	intact "$LIAR/$r:latest"
 }
 t_a_daemon_killed_anywhere_trusts_nothing_half_made() {
-	ours; local r a n
-	for n in 1 2 3 4 5 6; do
-		r=layers-3/size-400000/slow-2000000/anywhere-$n
+	ours; local r a step
+	for step in 1 2 3 4 5 6; do
+		r=layers-3/size-400000/slow-2000000/anywhere-$step
 		watch "$LIAR/$r" "$RIG/a"; a=$!
-		until_true 10 eval '[ "$(grep -c . "$RIG/a")" -ge $((n * 2)) ]'
+		until_true 10 eval '[ "$(grep -c . "$RIG/a")" -ge $((step * 4)) ]'
 		arcad_kill9; wait "$a" || true; arcad_start
 		docker pull -q "$LIAR/$r:latest" >/dev/null; intact "$LIAR/$r:latest"
 	done
