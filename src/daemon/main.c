@@ -22,10 +22,12 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "api/api.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/loop.h"
@@ -45,6 +47,8 @@
 #include "store/store.h"
 
 #define DAEMON_TLS_FILE_MAX MIB(1)
+#define DAEMON_LOCK_WAIT_MS 1000
+#define DAEMON_LOCK_POLL_MS 20
 
 struct daemon {
 	struct options opts;
@@ -73,6 +77,19 @@ static char *daemon_path(const char *root, const char *name)
 	return str_format("%s/%s", root, name);
 }
 
+/* A daemon that was killed holds its locks until the last of its threads is gone. */
+static bool daemon_lock_file(int fd)
+{
+	const struct timespec pause = {.tv_nsec = DAEMON_LOCK_POLL_MS * NSEC_PER_MSEC};
+
+	for (int ms = 0; ms <= DAEMON_LOCK_WAIT_MS; ms += DAEMON_LOCK_POLL_MS) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return true;
+		(void)nanosleep(&pause, NULL); /* shorter does no harm */
+	}
+	return false;
+}
+
 /* One daemon a folder: each sweeps away what it does not know. */
 static int daemon_lock_root(const char *root, const char *what, int *ret_fd, struct err *err)
 {
@@ -87,7 +104,7 @@ static int daemon_lock_root(const char *root, const char *what, int *ret_fd, str
 	*ret_fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (*ret_fd < 0)
 		return err_sys(err, -errno, "cannot open %s", lock);
-	if (flock(*ret_fd, LOCK_EX | LOCK_NB) < 0)
+	if (!daemon_lock_file(*ret_fd))
 		return err_user(err, ERR_CONFLICT, "the %s root %s is in use by another arcad",
 				what, root);
 	return 0;

@@ -11,8 +11,9 @@
  * that nobody else sees. It has run one container already (rehearsal.c). Claiming one renames its
  * folder to the id of its new owner, opens the owner's disks and puts them below the raw nodes that
  * its devices sit on; the guest has unmounted both, so nothing of the old ones is in its caches.
- * Then it hears Hello: entropy, time, machine id, and the token that vm.json has held from the
- * beginning. From there it is a sandbox like any other.
+ * Then vm.json is written, and it hears Hello: entropy, time, machine id, token. From there it is a
+ * sandbox like any other. A daemon that is killed before leaves a VM without a record, which the
+ * next one ends at once (orphan.c).
  *
  * One thread makes members, one at a time, and only while starts have been quiet for
  * POOL_QUIET_MS: what it does costs the processor time that a start needs. It makes members of the
@@ -22,6 +23,8 @@
  *
  * Members do not outlive the daemon: pool_free() ends them, and what a killed daemon leaves is
  * ended by vmm_sweep(), since no container knows their ids.
+ *
+ * A member that dies is noticed by the loop, which wakes the thread to drop and replace it.
  *
  * Locking: pool->lock, never held over anything that blocks. A member is owned by the pool while it
  * is in `ready`, by the caller from pool_take() on.
@@ -197,7 +200,9 @@ static int pool_hand_over(struct sandbox *sb, const struct sandbox_spec *spec, s
 	upper = sandbox_own_upper(sb);
 	if (upper)
 		(void)unlink(upper); /* it goes with the folder otherwise */
-	r = sandbox_say_hello(sb, true);
+	r = sandbox_record_write(sb);
+	if (r == 0)
+		r = sandbox_say_hello(sb, true);
 	return r != 0 ? err_sys(err, r > 0 ? -EPIPE : r, "cannot reach the VM") : 0;
 }
 
@@ -286,25 +291,55 @@ static void pool_sleep(struct pool *pool, uint64_t us)
 	(void)pthread_cond_timedwait(&pool->cond, &pool->lock, &end); /* early is fine */
 }
 
+/* A member died; loop thread. */
+static void pool_on_gone(void *user)
+{
+	struct pool *pool = user;
+
+	pthread_mutex_lock(&pool->lock);
+	pthread_cond_signal(&pool->cond);
+	pthread_mutex_unlock(&pool->lock);
+}
+
+/* Drop members that died; under the lock, which is given up meanwhile. */
+static void pool_bury(struct pool *pool)
+{
+	for (size_t i = 0; i < pool->n_ready;) {
+		struct sandbox *sb = pool->ready[i];
+
+		if (!qemu_is_gone(sb->qemu)) {
+			i++;
+			continue;
+		}
+		(void)pool_remove_at(pool, i); /* it is sb */
+		pthread_mutex_unlock(&pool->lock);
+		sandbox_discard(sb);
+		pthread_mutex_lock(&pool->lock);
+		i = 0;
+	}
+}
+
 /* Wait until a member is wanted and nobody starts anything; false when the pool ends. */
 static bool pool_wait(struct pool *pool, struct vm_shape *ret_shape)
 {
+	bool ending;
+
 	pthread_mutex_lock(&pool->lock);
 	while (!pool->ending) {
 		uint64_t quiet_us = pool->last_start_us + POOL_QUIET_MS * 1000, now_us = clock_us();
 
+		pool_bury(pool);
 		if (pool_count(pool, pool->wanted) >= pool->size)
 			pthread_cond_wait(&pool->cond, &pool->lock);
 		else if (quiet_us > now_us)
 			pool_sleep(pool, quiet_us - now_us);
-		else if (!pool_has_memory(pool->wanted))
-			pool_sleep(pool, POOL_SPARE_RETRY_MS * 1000);
 		else
 			break;
 	}
 	*ret_shape = pool->wanted;
+	ending = pool->ending;
 	pthread_mutex_unlock(&pool->lock);
-	return !pool->ending;
+	return !ending;
 }
 
 /* Return: the member that has to go for it, owned by the caller, or NULL */
@@ -326,10 +361,10 @@ static struct sandbox *pool_put(struct pool *pool, struct sandbox *sb, struct vm
 	return out;
 }
 
-/* What just failed is not tried again at once. */
-static void pool_rest(struct pool *pool)
+/* What does not work just now is tried again in a while. */
+static void pool_rest(struct pool *pool, unsigned int ms)
 {
-	uint64_t end_us = clock_us() + POOL_FAILURE_RETRY_MS * 1000;
+	uint64_t end_us = clock_us() + ms * 1000ULL;
 
 	pthread_mutex_lock(&pool->lock);
 	for (uint64_t now_us; !pool->ending && (now_us = clock_us()) < end_us;)
@@ -347,12 +382,16 @@ static void *pool_main(void *user)
 		struct sandbox *sb = NULL;
 		struct err err = {};
 
-		if (pool_make(pool, shape, &sb, &err) == 0) {
+		if (!pool_has_memory(shape)) {
+			pool_rest(pool, POOL_SPARE_RETRY_MS);
+		} else if (pool_make(pool, shape, &sb, &err) == 0) {
 			failures = 0;
+			/* one that died meanwhile is found by pool_bury() */
+			(void)sandbox_publish(sb, pool_on_gone, pool);
 			sandbox_discard(pool_put(pool, sb, shape));
 		} else if (!vmm_is_ending(pool->vmm)) {
 			failures++;
-			pool_rest(pool);
+			pool_rest(pool, POOL_FAILURE_RETRY_MS);
 			log_warn("cannot make a VM for the pool: %s%s", err.msg,
 				 failures < POOL_FAILURES_MAX ? "" : "; no more are tried");
 		}

@@ -417,7 +417,7 @@ static int sandbox_run(struct sandbox *sb, bool final, struct err *err)
 	sb->record.start_ticks = qemu_start_ticks(sb->qemu);
 	random_bytes(sb->record.token, sizeof(sb->record.token));
 	r = sandbox_open_qmp(sb);
-	if (r == 0)
+	if (r == 0 && final) /* else nobody is to find it: a token on file is one that it knows */
 		r = sandbox_record_write(sb);
 	if (r == 0)
 		r = sandbox_open_rpc(sb, NULL);

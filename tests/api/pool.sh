@@ -53,8 +53,12 @@ t_the_upper_layer_is_the_containers_own() {
 t_a_member_that_died_costs_nothing() {
 	filled
 	local p
+	local old; old=$(members)
 	for p in $(all_vm_pids); do kill -9 "$p"; done
 	eq "$(drun busybox echo alive)" alive
+	filled; old=$(members); for p in $(all_vm_pids); do kill -9 "$p"; done
+	replaced() { both_ready && [ -z "$(members | comm -12 - <(echo "$old"))" ]; }
+	until_true 30 replaced
 }
 t_the_pool_follows_the_shape_asked_for() {
 	drun -m 1g busybox true
@@ -77,6 +81,15 @@ t_a_killed_daemon_leaves_no_member_and_loses_no_container() {
 	eq "$(docker exec ck echo in)" in
 	local m; m=$(docker logs ck | tail -1); eq "$(docker logs ck | head -"$m" | md5sum)" "$(seq "$m" | md5sum)"
 	docker rm -f ck >/dev/null
+}
+t_a_daemon_killed_while_it_claims_comes_back_at_once() {
+	local i t
+	for i in 1 2 3 4 5; do
+		filled; docker create --name "kc$i" --network none busybox sleep 1000 >/dev/null
+		(curl -s --max-time 5 --unix-socket "$SOCK" -X POST "http://x/containers/kc$i/start" || true) &
+		sleep "0.00$((2 * i))"; arcad_kill9; t=$SECONDS; arcad_start; [ $((SECONDS - t)) -le 5 ]
+		docker rm -f "kc$i" >/dev/null
+	done
 }
 t_a_stopped_daemon_leaves_no_member() {
 	arcad_stop
