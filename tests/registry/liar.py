@@ -19,7 +19,8 @@ Layers:      wrongdigest, short, long, endless, drip, gone (404), denied (403), 
 Everything:  cut-N (no byte after the Nth of all answers together), cutonce-N (the connection breaks there, once)
 Tags:        tags (odd ones), endlesstags
 Search:      v1's, with one result
-Pushes:      are taken and forgotten; e500, denied, pushcut
+Pushes:      are checked and forgotten; e500, denied, pushcut (every upload is cut), pushbreak (the first two are cut half way),
+             pushhold (every PATCH and PUT waits)
 As a proxy for plain HTTP it serves whatever host is asked for ("proxied" in the log).
 """
 import argparse
@@ -36,10 +37,11 @@ import socket
 import tarfile
 import threading
 import time
+import urllib.parse
 
 WORDS = """layers size plain both nonjson null empty deep huge schema1 wrongtype noconfig manifestlie diffids configdigest sizeless sizemore
 negsize hugesize digestpath manifest500 wrongdigest short long endless drip gone denied header chunked bomb nested notar e500 e429 flaky retry circle
-away slow hold break norange badrange cut cutonce tags endlesstags pushcut""".split()
+away slow hold break norange badrange cut cutonce tags endlesstags pushcut pushbreak pushhold""".split()
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 SEARCH = json.dumps({"num_results": 1, "query": "x", "results": [{"name": "rig/found", "description": "what was looked for", "star_count": 3,
@@ -68,6 +70,7 @@ class Repo:
 
     def __init__(self, name):
         self.name, self.lock, self.count, self.sent, self.released = name, threading.Lock(), {}, 0, threading.Event()
+        self.uploads, self.taken = {}, set()
         self.words = {}
         for part in name.split("/"):
             word, _, n = part.partition("-")
@@ -194,11 +197,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send(data[i:i + step])
             time.sleep(step / rate)
 
-    def hold(self, event):
-        """Until it is released; a client that leaves ends it."""
+    def hold(self, event, flags=socket.MSG_PEEK):
+        """Until it is released; a client that leaves ends it. Without flags what it sends is thrown away."""
         self.note(event="holding")
         while not event.wait(0.05):
-            if select.select([self.connection], [], [], 0)[0] and not self.connection.recv(1, socket.MSG_PEEK):
+            if select.select([self.connection], [], [], 0)[0] and not self.connection.recv(65536, flags):
                 raise Cut
 
     def endless(self, chunk):
@@ -274,6 +277,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def serve_blob(self):
         data = self.repo.blobs.get(self.ref)
+        if self.ref in self.repo.taken:
+            return self.body(200, b"")
         if data is None:
             return self.error(404, "BLOB_UNKNOWN", "blob unknown to registry")
         i = self.kind = self.repo.kinds[self.ref]
@@ -312,11 +317,37 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if "pushcut" in w and self.command in ("PATCH", "PUT"):
             self.rfile.read(10)
             raise Cut
-        data = self.read_body()
-        where = f"/v2/{self.repo.name}/blobs/uploads/1"
-        if self.command == "PUT":
-            return self.body(201, b"", Location=where, Docker_Content_Digest=digest(data))
-        self.body(202, b"", Location=where, Range=f"0-{max(0, len(data) - 1)}", Docker_Upload_UUID="1")
+        if "pushhold" in w and self.command in ("PATCH", "PUT"):
+            self.hold(self.repo.released, 0)
+        if self.what == "manifests":
+            data = self.read_body()
+            m = json.loads(data)
+            lost = [x["digest"] for x in m["layers"] + [m["config"]] if x["digest"] not in self.repo.taken]
+            return self.error(400, "MANIFEST_BLOB_UNKNOWN", str(lost)) if lost else self.body(201, b"", Docker_Content_Digest=digest(data))
+        self.take_blob()
+
+    def take_blob(self):
+        """One request of an upload: POST begins it, PATCH adds, PUT adds and ends it, GET tells where it is."""
+        r, query = self.repo, urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
+        if self.command == "POST":
+            self.ref = str(r.times("upload"))
+        have = r.uploads.setdefault(self.ref, bytearray())
+        if self.command in ("PATCH", "PUT"):
+            at = self.headers.get("Content-Range", f"{len(have)}-").split("-")[0]
+            if int(at) != len(have):
+                return self.error(416, "BLOB_UPLOAD_INVALID", f"{len(have)} bytes are here", Range=f"0-{len(have) - 1}", Connection="close")
+            if "pushbreak" in r.words and r.times("pushbreak") < 2:
+                have += self.rfile.read(int(self.headers.get("Content-Length", 20000)) // 2)
+                raise Cut
+        if self.command != "GET":
+            have += self.read_body()
+        where = {"Location": f"/v2/{r.name}/blobs/uploads/{self.ref}?state=1", "Docker_Upload_UUID": self.ref}
+        if "digest" not in query:
+            return self.body(204 if self.command == "GET" else 202, b"", Range=f"0-{max(0, len(have) - 1)}", **where)
+        if query["digest"][0] != digest(have):
+            return self.error(400, "DIGEST_INVALID", f"{len(have)} bytes are {digest(have)}")
+        r.taken.add(digest(have))
+        self.body(201, b"", Docker_Content_Digest=digest(have), **where)
 
     def read_body(self):
         if self.headers.get("Transfer-Encoding") != "chunked":

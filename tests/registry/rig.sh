@@ -77,7 +77,7 @@ registry() {
 		$auth
 	YML
 	"$REGISTRY" serve "$RIG/$name.yml" >"$RIG/$name.log" 2>&1 </dev/null & echo $! >"$RIG/$name.pid"
-	until_true 10 grep -q 'listening on' "$RIG/$name.log" || { cat "$RIG/$name.log"; return 1; }
+	until_true 10 grep -q 'listening on' "$RIG/$name.log" || { cat "$RIG/$name.log"; exit 1; }
 	printf -v "$name" %s "$(sed -n 's/.*listening on \([0-9.]*:[0-9]*\).*/\1/p' "$RIG/$name.log" | head -1)"
 }
 registry_stop() { kill "$(cat "$RIG/$1.pid")"; rm "$RIG/$1.pid"; }
@@ -93,7 +93,7 @@ liar() {
 	local name=$1; shift
 	python3 "$RIG_DIR/liar.py" --ready "$RIG/$name.addr" --log "$RIG/$name.log" "$@" >"$RIG/$name.err" 2>&1 </dev/null &
 	echo $! >"$RIG/$name.pid"
-	until_true 10 test -s "$RIG/$name.addr" || { cat "$RIG/$name.err"; return 1; }
+	until_true 10 test -s "$RIG/$name.addr" || { cat "$RIG/$name.err"; exit 1; }
 	read -r "$name" "${name}_AWAY" <"$RIG/$name.addr"
 }
 
