@@ -87,6 +87,23 @@ static enum err_kind errors_kind(long status)
 	}
 }
 
+/* RFC 9110 15, as far as registries and their proxies go. */
+static const char *errors_phrase(long status)
+{
+	static const struct {
+		long status;
+		const char *phrase;
+	} phrases[] = {
+		{500, " Internal Server Error"}, {501, " Not Implemented"}, {502, " Bad Gateway"},
+		{503, " Service Unavailable"},	 {504, " Gateway Timeout"}, {507, " Insufficient Storage"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(phrases); i++)
+		if (phrases[i].status == status)
+			return phrases[i].phrase;
+	return "";
+}
+
 /**
  * registry_error() - An answer that is no success, as an error
  * @rg:	   Conversation
@@ -104,10 +121,11 @@ int registry_error(const struct registry *rg, const struct registry_call *call,
 	char words[512];
 
 	registry_error_text(reply, words, sizeof(words));
-	if (*words)
+	if (*words && reply->status < 500)
 		return err_user(err, kind, "%s", words);
 	if (reply->status == 429)
 		return err_user(err, kind, "toomanyrequests: the registry limits requests");
-	return err_user(err, kind, "received unexpected HTTP status: %ld for %s \"%.*s\"",
-			reply->status, call->method, url ? (int)strcspn(url, "?") : 0, url ?: "");
+	return err_user(err, kind, "received unexpected HTTP status: %ld%s for %s \"%.*s\"",
+			reply->status, errors_phrase(reply->status), call->method,
+			url ? (int)strcspn(url, "?") : 0, url ?: "");
 }
