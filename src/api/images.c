@@ -14,27 +14,45 @@
 
 DEFINE_CLEANUP(struct image *, image_free)
 
-/* GET /images/json?all&filters&digests&shared-size -> 200 | 400 */
+struct image_list {
+	struct image **items; /* owned */
+	size_t n;
+	struct images_usage *usage; /* owned */
+};
+
+static void image_list_done(struct image_list *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		image_free(list->items[i]);
+	free(list->items);
+	free(list->usage);
+}
+
+/* GET /images/json?all&filters&digests&shared-size&manifests -> 200 | 400 | 404 */
 int api_image_list(struct api *api, struct http_req *req)
 {
-	struct image **images = NULL;
-	json_t *out = json_array();
-	size_t n = 0;
+	_cleanup_(image_list_done) struct image_list list = {};
+	_cleanup_(json_decrefp) json_t *out = json_array();
+	const char *reference = req->api_version < 141 ? http_query(req, "filter") : NULL;
 	int r;
 
-	r = images_list(api->core, http_query(req, "filters"), &images, &n, &req->err);
-	for (size_t i = 0; i < n; i++) {
-		if (json_array_append_new(out, images_json_summary(images[i], req->api_version)) <
-		    0)
-			r = err_oom(&req->err);
-		image_free(images[i]);
-	}
-	free(images);
-	if (r < 0) {
-		json_decref(out);
+	r = images_list(api->core, http_query(req, "filters"), reference, &list.items, &list.n,
+			&req->err);
+	if (r == 0)
+		r = images_usage(api->core, list.items, list.n,
+				 req->api_version >= 142 &&
+					 http_query_bool(req, "shared-size", false),
+				 &list.usage, &req->err);
+	if (r < 0)
 		return r;
+	for (size_t i = 0; i < list.n; i++) {
+		if (req->api_version < 151)
+			list.usage[i].containers = -1;
+		if (json_array_append_new(out, images_json_summary(list.items[i], &list.usage[i],
+								   req->api_version)) < 0)
+			return err_oom(&req->err);
 	}
-	return api_reply_json(req, 200, out);
+	return api_reply_json(req, 200, TAKE_PTR(out));
 }
 
 /* GET /images/{name}/json -> 200 | 404 */

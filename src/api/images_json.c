@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "base/util.h"
+#include "core/images.h"
 #include "image/image.h"
 
 #define STORAGE_DRIVER "erofs-overlay"
@@ -31,21 +32,23 @@ static json_t *summary_digests(const struct image *image, unsigned int api_versi
 /**
  * images_json_summary() - ImageSummary
  * @image:	 From image_list()
+ * @usage:	 Of it
  * @api_version: 151 for 1.51
  *
  * Return: new reference, NULL without memory
  */
-json_t *images_json_summary(const struct image *image, unsigned int api_version)
+json_t *images_json_summary(const struct image *image, const struct images_usage *usage,
+			    unsigned int api_version)
 {
 	json_t *labels = image->labels ? json_incref(image->labels) : json_null();
 	json_t *out;
 
-	out = json_pack("{s:i, s:I, s:s, s:o, s:s, s:o, s:o, s:i, s:I}", "Containers", -1,
-			"Created", (json_int_t)(image->created_ns / NSEC_PER_SEC), "Id", image->id,
-			"Labels", labels, "ParentId", "", "RepoDigests",
-			summary_digests(image, api_version), "RepoTags",
-			summary_tags(image, api_version), "SharedSize", -1, "Size",
-			(json_int_t)image->size_bytes);
+	out = json_pack("{s:I, s:I, s:s, s:o, s:s, s:o, s:o, s:I, s:I}", "Containers",
+			(json_int_t)usage->containers, "Created",
+			(json_int_t)(image->created_ns / NSEC_PER_SEC), "Id", image->id, "Labels",
+			labels, "ParentId", "", "RepoDigests", summary_digests(image, api_version),
+			"RepoTags", summary_tags(image, api_version), "SharedSize",
+			(json_int_t)usage->shared_bytes, "Size", (json_int_t)image->size_bytes);
 	if (out && api_version < 144)
 		(void)json_object_set_new(out, "VirtualSize",
 					  json_integer((json_int_t)image->size_bytes));

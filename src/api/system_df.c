@@ -4,9 +4,8 @@
  *
  * DOC: Theory of operation
  *
- * Images and containers come from their managers, as their lists show them; here only the columns
- * are filled in that a list leaves at -1. Sizes of layers that images share are not known one by
- * one, so SharedSize is 0 for an image that shares nothing and stays -1 (unknown) otherwise.
+ * Images and containers come from their managers, as their lists show them; here the columns are
+ * always filled in that a list leaves at -1.
  */
 #include <string.h>
 
@@ -17,6 +16,7 @@
 #include "base/str.h"
 #include "core/container.h"
 #include "core/core.h"
+#include "core/images.h"
 #include "image/image.h"
 
 #define DF_TYPES_MAX 8
@@ -24,6 +24,7 @@
 struct df_images {
 	struct image **items; /* owned */
 	size_t n;
+	struct images_usage *usage; /* owned */
 };
 
 static void df_images_done(struct df_images *images)
@@ -31,6 +32,7 @@ static void df_images_done(struct df_images *images)
 	for (size_t i = 0; i < images->n; i++)
 		image_free(images->items[i]);
 	free(images->items);
+	free(images->usage);
 }
 
 static void df_json_decref(json_t **json)
@@ -49,39 +51,7 @@ static bool df_wants(struct http_req *req, const char *type)
 	return n == 0;
 }
 
-static bool df_share(const struct image *a, const struct image *b)
-{
-	for (char **x = a->diff_ids; x && *x; x++)
-		for (char **y = b->diff_ids; y && *y; y++)
-			if (str_eq(*x, *y))
-				return true;
-	return false;
-}
-
-static bool df_shares_any(const struct df_images *images, size_t self)
-{
-	for (size_t i = 0; i < images->n; i++)
-		if (i != self && df_share(images->items[i], images->items[self]))
-			return true;
-	return false;
-}
-
-static json_int_t df_count_users(const json_t *containers, const char *image_id)
-{
-	json_int_t n = 0;
-	const json_t *c;
-	size_t i;
-
-	json_array_foreach (containers, i, c) {
-		const char *id = json_string_value(json_object_get(c, "ImageID"));
-
-		n += id && str_eq(id, image_id);
-	}
-	return n;
-}
-
-static int df_add_images(struct api *api, struct http_req *req, const json_t *containers,
-			 json_t *out)
+static int df_add_images(struct api *api, struct http_req *req, json_t *out)
 {
 	_cleanup_(df_images_done) struct df_images images = {0};
 	json_t *list = json_array();
@@ -90,19 +60,15 @@ static int df_add_images(struct api *api, struct http_req *req, const json_t *co
 	if (json_object_set_new(out, "Images", list) < 0)
 		return err_oom(&req->err);
 	r = image_list(api->core->images, &images.items, &images.n, &req->err);
+	if (r == 0)
+		r = images_usage(api->core, images.items, images.n, true, &images.usage, &req->err);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < images.n; i++) {
-		const struct image *image = images.items[i];
-		json_t *row = images_json_summary(image, req->api_version);
-
-		if (!row || json_array_append_new(list, row) < 0)
+	for (size_t i = 0; i < images.n; i++)
+		if (json_array_append_new(list,
+					  images_json_summary(images.items[i], &images.usage[i],
+							      req->api_version)) < 0)
 			return err_oom(&req->err);
-		(void)json_object_set_new(row, "Containers",
-					  json_integer(df_count_users(containers, image->id)));
-		(void)json_object_set_new(row, "SharedSize",
-					  json_integer(df_shares_any(&images, i) ? -1 : 0));
-	}
 	return 0;
 }
 
@@ -123,7 +89,7 @@ int api_system_df(struct api *api, struct http_req *req)
 	if (!out)
 		return err_oom(&req->err);
 	if (df_wants(req, "image")) {
-		r = df_add_images(api, req, containers, out);
+		r = df_add_images(api, req, out);
 		if (r < 0)
 			return r;
 	}

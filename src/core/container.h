@@ -94,5 +94,6 @@ int container_list(struct containers *cs, bool all, int limit, bool size, json_t
 
 void containers_count(struct containers *cs, unsigned int *running, unsigned int *paused,
 		      unsigned int *stopped);
+unsigned int containers_count_image(struct containers *cs, const char *image_id);
 bool containers_use_image(struct containers *cs, const char *image_id, bool running_only,
 			  char ret_id[static ID_BUF]);

@@ -388,6 +388,26 @@ void containers_count(struct containers *cs, unsigned int *running, unsigned int
 }
 
 /**
+ * containers_count_image() - How many containers were made from an image
+ * @cs:	      Manager
+ * @image_id: Image
+ *
+ * Containers being created count, too.
+ *
+ * Return: their number
+ */
+unsigned int containers_count_image(struct containers *cs, const char *image_id)
+{
+	RANK_LOCK_SCOPE(table, &cs->lock);
+	struct container *c, *tmp;
+	unsigned int n = 0;
+
+	HASH_ITER (by_id, cs->by_id, c, tmp)
+		n += c->image_id && str_eq(c->image_id, image_id);
+	return n;
+}
+
+/**
  * containers_use_image() - Whether a container was made from an image
  * @cs:		  Manager
  * @image_id:	  Image

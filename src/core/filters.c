@@ -12,6 +12,7 @@
 #include "core/filters.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -181,4 +182,37 @@ bool filters_match_labels(const json_t *filters, const char *key, const json_t *
 		if (filters_label_holds(json_string_value(item), labels) == negated)
 			return false;
 	return true;
+}
+
+/**
+ * filters_bool() - The truth of one key
+ * @filters: From filters_parse(), or NULL
+ * @key:     Key
+ * @ret:     Set if the key was given
+ * @err:     ERR_INVALID in dockerd's words
+ *
+ * Return: 0 or <0
+ */
+int filters_bool(const json_t *filters, const char *key, bool *ret, struct err *err)
+{
+	const json_t *values = json_object_get(filters, key), *item;
+	const char *text = json_string_value(json_array_get(values, 0));
+	char given[200] = "";
+	size_t i, len = 0;
+
+	if (!text)
+		return 0;
+	if (json_array_size(values) == 1 && (str_eq(text, "true") || str_eq(text, "1"))) {
+		*ret = true;
+		return 0;
+	}
+	if (json_array_size(values) == 1 && (str_eq(text, "false") || str_eq(text, "0"))) {
+		*ret = false;
+		return 0;
+	}
+	json_array_foreach (values, i, item) /* cut where it is full */
+		len += (size_t)snprintf(given + MIN(len, sizeof(given) - 1),
+					sizeof(given) - MIN(len, sizeof(given) - 1), "%s%s",
+					i ? " " : "", json_string_value(item));
+	return err_user(err, ERR_INVALID, "invalid filter '%s=[%s]'", key, given);
 }

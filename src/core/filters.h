@@ -20,3 +20,6 @@ bool filters_match(const json_t *filters, const char *key, const char *value);
 /* label filters: every given "k" or "k=v" must hold in labels (object); key "label" or "label!"
  * (none may hold) */
 bool filters_match_labels(const json_t *filters, const char *key, const json_t *labels);
+/* "true", "1", "false", "0", once; ret untouched if the key is absent. ERR_INVALID in dockerd's
+ * words. */
+int filters_bool(const json_t *filters, const char *key, bool *ret, struct err *err);

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "image/image.h"
@@ -41,6 +42,14 @@ int images_remove(struct core *core, const char *ref_or_id, bool force, json_t *
 /* filters: text of the query parameter, NULL or "" for none */
 int images_prune(struct core *core, const char *filters, json_t **ret_records, uint64_t *ret_bytes,
 		 struct err *err);
-/* Newest first, filtered; free each with image_free(), then the array. */
-int images_list(struct core *core, const char *filters, struct image ***ret_images, size_t *ret_n,
-		struct err *err);
+/* Newest first, filtered; free each with image_free(), then the array. reference: one more value of
+ * that filter, or NULL. */
+int images_list(struct core *core, const char *filters, const char *reference,
+		struct image ***ret_images, size_t *ret_n, struct err *err);
+
+struct images_usage {
+	int64_t shared_bytes; /* of layers that other images use, too; -1 not computed */
+	int64_t containers;   /* made from it, up or not; -1 not computed */
+};
+int images_usage(struct core *core, struct image *const *images, size_t n, bool shared,
+		 struct images_usage **ret, struct err *err);

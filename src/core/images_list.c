@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* images_list.c - images that match filters: dangling, label, before, since, until, reference */
 #include <errno.h>
-#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/glob.h"
 #include "base/str.h"
+#include "core/container.h"
 #include "core/core.h"
 #include "core/filters.h"
 #include "core/images_impl.h"
@@ -65,18 +66,21 @@ static int bounds_read(struct core *core, const json_t *filters, struct bounds *
 	}
 	json_array_foreach (json_object_get(filters, "until"), i, value) {
 		if (clock_parse_timestamp(json_string_value(value), clock_realtime_ns(), &ns) < 0)
-			return err_user(err, ERR_INVALID, "invalid filter 'until=%.60s'",
+			return err_user(err, ERR_INVALID,
+					"failed to parse value as time or duration: \"%.60s\"",
 					json_string_value(value));
 		b->before_ns = MIN(b->before_ns, ns);
 	}
-	json_array_foreach (json_object_get(filters, "dangling"), i, value) {
-		const char *text = json_string_value(value);
+	json_array_foreach (json_object_get(filters, "reference"), i, value)
+		if (!glob_valid(json_string_value(value)))
+			return err_user(err, ERR_INVALID, "syntax error in pattern");
+	if (filters_has(filters, "dangling")) {
+		bool dangling = false;
 
-		if (!str_eq(text, "true") && !str_eq(text, "false") && !str_eq(text, "1") &&
-		    !str_eq(text, "0"))
-			return err_user(err, ERR_INVALID, "invalid filter 'dangling=[%.60s]'",
-					text);
-		b->dangling = str_bool(text);
+		r = filters_bool(filters, "dangling", &dangling, err);
+		if (r < 0)
+			return r;
+		b->dangling = dangling;
 	}
 	return 0;
 }
@@ -87,12 +91,12 @@ static bool reference_fits(const char *pattern, const char *name)
 	_cleanup_reference_ struct reference ref = {};
 	_cleanup_free_ char *repository = NULL;
 
-	if (fnmatch(pattern, name, FNM_PATHNAME) == 0)
+	if (glob_match(pattern, name))
 		return true;
 	if (reference_parse(name, &ref, NULL) < 0)
 		return false;
 	repository = reference_familiar_name(&ref);
-	return repository && fnmatch(pattern, repository, FNM_PATHNAME) == 0;
+	return repository && glob_match(pattern, repository);
 }
 
 static bool any_reference_fits(const json_t *patterns, const char *name)
@@ -179,23 +183,76 @@ int images_list_filtered(struct core *core, const json_t *filters, struct image 
 	return 0;
 }
 
+/* The old parameter of its own, before there were filters for it */
+static int add_reference(json_t **filters, const char *reference, struct err *err)
+{
+	json_t *list;
+
+	if (!*filters)
+		*filters = json_object();
+	list = json_object_get(*filters, "reference");
+	if (!list) {
+		list = json_array();
+		if (json_object_set_new(*filters, "reference", list) < 0)
+			return err_oom(err);
+	}
+	return json_array_append_new(list, json_string(reference)) < 0 ? err_oom(err) : 0;
+}
+
 /**
  * images_list() - Images, newest first
  * @core:	Managers
  * @filters:	Text of the query parameter; NULL or "" for all
+ * @reference:	One more value of the filter "reference"; NULL or "" for none
  * @ret_images: Heap array; free each with image_free(), then the array
  * @ret_n:	Their number
  * @err:	ERR_INVALID, ERR_NOT_FOUND
  *
  * Return: 0 or negative errno
  */
-int images_list(struct core *core, const char *filters, struct image ***ret_images, size_t *ret_n,
-		struct err *err)
+int images_list(struct core *core, const char *filters, const char *reference,
+		struct image ***ret_images, size_t *ret_n, struct err *err)
 {
-	static const char *const known[] = {"dangling",	 "label", "label!", "before",
-					    "reference", "since", "until",  NULL};
+	/* no "label!": dockerd has it for prune only */
+	static const char *const known[] = {"dangling",	 "label", "before", "since",
+					    "reference", "until", NULL};
 	_cleanup_(json_decrefp) json_t *parsed = NULL;
 	int r = filters_parse(filters, known, &parsed, err);
 
+	if (r == 0 && !str_empty(reference))
+		r = add_reference(&parsed, reference, err);
 	return r < 0 ? r : images_list_filtered(core, parsed, ret_images, ret_n, err);
+}
+
+/**
+ * images_usage() - Who else uses what images use
+ * @core:   Managers
+ * @images: Images
+ * @n:	    Their number
+ * @shared: Whether shared_bytes is wanted; else it is -1
+ * @ret:    Heap array of @n
+ * @err:    Filled on failure
+ *
+ * Return: 0 or negative errno
+ */
+int images_usage(struct core *core, struct image *const *images, size_t n, bool shared,
+		 struct images_usage **ret, struct err *err)
+{
+	_cleanup_free_ struct images_usage *usage = calloc(n + 1, sizeof(*usage));
+	_cleanup_free_ int64_t *bytes = calloc(n + 1, sizeof(*bytes));
+	int r;
+
+	if (!usage || !bytes)
+		return err_oom(err);
+	if (shared) {
+		r = image_shared_bytes(core->images, images, n, bytes, err);
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; i < n; i++) {
+		usage[i].shared_bytes = shared ? bytes[i] : -1;
+		usage[i].containers = containers_count_image(core->containers, images[i]->id);
+	}
+	*ret = TAKE_PTR(usage);
+	return 0;
 }

@@ -249,19 +249,13 @@ static int prune_one(struct core *core, const char *id, bool dangling_only, json
 static int prune_filters(const char *text, json_t **ret, bool *ret_dangling, struct err *err)
 {
 	static const char *const known[] = {"dangling", "label", "label!", "until", NULL};
-	const char *dangling;
 	int r = filters_parse(text, known, ret, err);
 
-	if (r < 0)
-		return r;
 	*ret_dangling = true;
-	dangling = json_string_value(json_array_get(json_object_get(*ret, "dangling"), 0));
-	if (!dangling)
-		return 0;
-	if (!str_eq(dangling, "true") && !str_eq(dangling, "false") && !str_eq(dangling, "1") &&
-	    !str_eq(dangling, "0"))
-		return err_user(err, ERR_INVALID, "invalid filter 'dangling=[%.60s]'", dangling);
-	*ret_dangling = str_bool(dangling);
+	if (r == 0)
+		r = filters_bool(*ret, "dangling", ret_dangling, err);
+	if (r < 0 || !filters_has(*ret, "dangling"))
+		return r;
 	return json_object_del(*ret, "dangling") < 0 ? err_oom(err) : 0;
 }
 

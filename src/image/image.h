@@ -134,3 +134,6 @@ int image_delete(struct image_store *is, const char *id,
 int image_rootfs(struct image_store *is, const struct image *image, uint64_t disk_bytes,
 		 char **ret_vmdk, struct err *err);
 uint64_t image_store_layers_bytes(struct image_store *is);
+/* For each image: bytes of those of its layers that other images have, too. */
+int image_shared_bytes(struct image_store *is, struct image *const *images, size_t n,
+		       int64_t *ret_bytes /* array of n */, struct err *err);

@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "core/core.h"
 #include "core/events.h"
+#include "core/images.h"
 #include "image/image.h"
 
 struct fake_calls fake;
@@ -60,6 +61,14 @@ int image_list(struct image_store *is, struct image ***ret_images, size_t *ret_n
 	(void)is, (void)err;
 	*ret_images = NULL;
 	*ret_n = 0;
+	return 0;
+}
+
+int images_usage(struct core *core, struct image *const *images, size_t n, bool shared,
+		 struct images_usage **ret, struct err *err)
+{
+	(void)core, (void)images, (void)n, (void)shared, (void)err;
+	*ret = NULL;
 	return 0;
 }
 

@@ -4,11 +4,13 @@
 #include "api/images_json.h"
 
 #include "base/cleanup.h"
+#include "core/images.h"
 #include "image/image.h"
 #include "test.h"
 
 #define ID "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
+static const struct images_usage unknown = {-1, -1}, used = {5, 2};
 static char *none[] = {NULL};
 static char *tags[] = {"x:1", NULL};
 
@@ -42,10 +44,10 @@ static char *dump(json_t *value)
 TEST(summaries_follow_the_version)
 {
 	struct image tagged = make_image(tags), untagged = make_image(none);
-	_cleanup_free_ char *now = dump(images_json_summary(&tagged, 151));
-	_cleanup_free_ char *old = dump(images_json_summary(&tagged, 140));
-	_cleanup_free_ char *old_none = dump(images_json_summary(&untagged, 142));
-	_cleanup_free_ char *new_none = dump(images_json_summary(&untagged, 143));
+	_cleanup_free_ char *now = dump(images_json_summary(&tagged, &unknown, 151));
+	_cleanup_free_ char *old = dump(images_json_summary(&tagged, &unknown, 140));
+	_cleanup_free_ char *old_none = dump(images_json_summary(&untagged, &used, 142));
+	_cleanup_free_ char *new_none = dump(images_json_summary(&untagged, &used, 143));
 
 	json_decref(tagged.config);
 	json_decref(untagged.config);
@@ -57,6 +59,8 @@ TEST(summaries_follow_the_version)
 	ASSERT(strstr(old_none, "\"RepoTags\":[\"<none>:<none>\"]"));
 	ASSERT(strstr(old_none, "\"RepoDigests\":[\"<none>@<none>\"]"));
 	ASSERT(strstr(new_none, "\"RepoTags\":[]"));
+	ASSERT(strstr(new_none, "\"Containers\":2"));
+	ASSERT(strstr(new_none, "\"SharedSize\":5"));
 }
 
 TEST(inspect_follows_the_version)

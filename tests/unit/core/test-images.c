@@ -43,6 +43,11 @@ bool containers_use_image(struct containers *cs UNUSED, const char *image_id, bo
 	return true;
 }
 
+unsigned int containers_count_image(struct containers *cs UNUSED, const char *image_id)
+{
+	return used_image && str_eq(used_image, image_id);
+}
+
 struct fixture {
 	char dir[64];
 	struct core core;
@@ -208,7 +213,7 @@ static size_t listed(struct fixture *f, const char *filters)
 	size_t n = 0;
 
 	f->err = (struct err){};
-	if (images_list(&f->core, filters, &images, &n, &f->err) < 0)
+	if (images_list(&f->core, filters, NULL, &images, &n, &f->err) < 0)
 		return 99;
 	for (size_t i = 0; i < n; i++)
 		image_free(images[i]);
@@ -230,7 +235,6 @@ TEST(filters_find_and_unknown_ones_are_refused)
 		{"{\"label\":[\"k\"]}", 1},
 		{"{\"label\":[\"k=v\"]}", 1},
 		{"{\"label\":[\"k=w\"]}", 0},
-		{"{\"label!\":[\"k\"]}", 2},
 		{"{\"reference\":[\"x\"]}", 1},
 		{"{\"reference\":[\"x:*\"]}", 1},
 		{"{\"reference\":[\"a/*\"]}", 1},
