@@ -11,6 +11,10 @@
 #include "base/str.h"
 #include "core/core.h"
 #include "core/images.h"
+#include "image/platform.h"
+
+#define IMAGE_INSPECT_PLATFORM_SINCE 149
+#define IMAGE_HISTORY_PLATFORM_SINCE 148
 
 DEFINE_CLEANUP(struct image *, image_free)
 
@@ -55,23 +59,54 @@ int api_image_list(struct api *api, struct http_req *req)
 	return api_reply_json(req, 200, TAKE_PTR(out));
 }
 
-/* GET /images/{name}/json -> 200 | 404 */
+/* The image of the path; with ?platform, if the version knows it, only one for that platform. */
+static int image_of_request(struct api *api, struct http_req *req, unsigned int platform_since,
+			    struct image **ret)
+{
+	const char *platform = http_query(req, "platform");
+	const char *name = http_var(req, "name");
+	bool wanted = !str_empty(platform) && req->api_version >= platform_since;
+	_cleanup_(image_freep) struct image *image = NULL;
+	struct platform p;
+	int r;
+
+	if (wanted) {
+		r = platform_parse_json(platform, &p, &req->err);
+		if (r < 0)
+			return r;
+	}
+	r = image_get(api->core->images, name, &image, &req->err);
+	if (r == 0 && wanted)
+		r = platform_check_image(&p, image, name, &req->err);
+	if (r == 0)
+		*ret = TAKE_PTR(image);
+	return r;
+}
+
+/* GET /images/{name}/json?platform&manifests -> 200 | 400 | 404 */
 int api_image_inspect(struct api *api, struct http_req *req)
 {
 	_cleanup_(image_freep) struct image *image = NULL;
-	int r = image_get(api->core->images, http_var(req, "name"), &image, &req->err);
+	int r;
 
+	if (req->api_version >= IMAGE_INSPECT_PLATFORM_SINCE &&
+	    !str_empty(http_query(req, "platform")) && http_query_bool(req, "manifests", false))
+		return err_user(
+			&req->err, ERR_INVALID,
+			"conflicting options: manifests and platform options cannot both be "
+			"set");
+	r = image_of_request(api, req, IMAGE_INSPECT_PLATFORM_SINCE, &image);
 	if (r < 0)
 		return r;
 	return api_reply_json(req, 200, images_json_inspect(image, req->api_version));
 }
 
-/* GET /images/{name}/history -> 200 | 404 */
+/* GET /images/{name}/history?platform -> 200 | 400 | 404 */
 int api_image_history(struct api *api, struct http_req *req)
 {
 	_cleanup_(image_freep) struct image *image = NULL;
 	json_t *history;
-	int r = image_get(api->core->images, http_var(req, "name"), &image, &req->err);
+	int r = image_of_request(api, req, IMAGE_HISTORY_PLATFORM_SINCE, &image);
 
 	if (r == 0)
 		r = image_history(api->core->images, image, &history, &req->err);

@@ -268,7 +268,8 @@ static int drafts_write(struct image_store *is, struct image_draft *drafts,
 		if (r < 0)
 			return r;
 		for (size_t i = 0; i < draft->tags_n; i++) {
-			r = image_rows_tag(is, draft->tags[i], draft->id, replaced[n].old_id);
+			r = image_rows_tag(is, draft->tags[i], draft->id, draft->tagged_ns,
+					   replaced[n].old_id);
 			if (r < 0)
 				return r;
 			replaced[n].canonical = draft->tags[i];

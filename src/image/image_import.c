@@ -160,6 +160,7 @@ static int import_run(struct image_store *is, struct ingest *in, const struct im
 	if (r < 0)
 		return r;
 	draft->layers[0].blob = layer;
+	draft->tagged_ns = clock_realtime_ns();
 	if (im->canonical && image_draft_add_tag(draft, im->canonical) < 0)
 		return err_oom(err);
 	r = image_draft_finish(is, in, draft, err);

@@ -364,7 +364,7 @@ static int pull_name_existing(struct pull *pull, struct err *err)
 	if (r == 0) {
 		r = image_rows_pulled_as(is, pull->draft->repo_digest, pull->draft->id);
 		if (r == 0 && pull->draft->tags_n)
-			r = image_rows_tag(is, pull->draft->tags[0], pull->draft->id, old);
+			r = image_rows_tag(is, pull->draft->tags[0], pull->draft->id, 0, old);
 		if (r < 0)
 			store_rollback(is->store);
 		else

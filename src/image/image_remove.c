@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "image/image_store.h"
@@ -59,7 +60,7 @@ int image_tag(struct image_store *is, const char *ref_or_id, const char *repo, c
 	r = store_begin(is->store);
 	if (r < 0)
 		return err_sys(err, r, "cannot tag %s", familiar);
-	r = image_rows_tag(is, canonical, id, old);
+	r = image_rows_tag(is, canonical, id, clock_realtime_ns(), old);
 	if (r < 0)
 		store_rollback(is->store);
 	else

@@ -152,11 +152,12 @@ int image_rows_insert(struct image_store *is, const struct image_draft *draft, b
  * @is:		Store
  * @canonical:	Name with tag
  * @id:		Image that is there
+ * @tagged_ns:	When somebody tagged it here; 0 for a name that came with the image
  * @ret_old_id: Where it pointed before; "" if it did not exist or pointed there already
  *
  * Return: 0, -EINVAL if the image is gone, or another negative errno
  */
-int image_rows_tag(struct image_store *is, const char *canonical, const char *id,
+int image_rows_tag(struct image_store *is, const char *canonical, const char *id, int64_t tagged_ns,
 		   char ret_old_id[static DIGEST_BUF])
 {
 	_cleanup_free_ char *old = NULL;
@@ -167,9 +168,9 @@ int image_rows_tag(struct image_store *is, const char *canonical, const char *id
 	if (r < 0)
 		return r;
 	r = store_exec(is->store,
-		       "INSERT INTO image_tags VALUES (?, ?, ?) ON CONFLICT (ref) DO UPDATE "
-		       "SET image_id = excluded.image_id, tagged_ns = excluded.tagged_ns",
-		       NULL, NULL, "ssi", canonical, id, clock_realtime_ns());
+		       "INSERT INTO image_tags VALUES (?1, ?2, ?3) ON CONFLICT (ref) DO UPDATE "
+		       "SET tagged_ns = iif(image_id = ?2, max(tagged_ns, ?3), ?3), image_id = ?2",
+		       NULL, NULL, "ssi", canonical, id, tagged_ns);
 	if (r < 0)
 		return r;
 	(void)snprintf(ret_old_id, DIGEST_BUF, "%s", old ? old : "");

@@ -50,6 +50,7 @@ struct image_draft {
 	char **tags;			  /* owned: canonical, NULL-terminated; may be NULL */
 	char *repo_digest; /* owned: canonical name@digest it was pulled as, or NULL */
 	size_t tags_n;
+	int64_t tagged_ns; /* 0: the tags came with the image */
 	struct image_draft *next;
 };
 int image_draft_new(struct ingest *in, struct ingest_blob *config_blob, struct image_draft **ret,
@@ -68,7 +69,7 @@ int image_drafts_commit(struct image_store *is, struct image_draft *drafts,
 
 /* Rows (image_rows.c). */
 int image_rows_insert(struct image_store *is, const struct image_draft *draft, bool *ret_new);
-int image_rows_tag(struct image_store *is, const char *canonical, const char *id,
+int image_rows_tag(struct image_store *is, const char *canonical, const char *id, int64_t tagged_ns,
 		   char ret_old_id[static DIGEST_BUF]);
 int image_rows_pulled_as(struct image_store *is, const char *canonical, const char *id);
 int image_rows_text(struct image_store *is, const char *sql, const char *a, const char *b,
