@@ -6,7 +6,7 @@
 
 void images_tell(struct core *core, const char *action, const char *id, const char *name,
 		 const json_t *labels);
-/* prune's filters; known: NULL-terminated keys */
-int images_list_filtered(struct core *core, const json_t *filters, struct image ***ret_images,
-			 size_t *ret_n, struct err *err);
+/* parsed filters; inclusive: "until" takes in that very moment */
+int images_list_filtered(struct core *core, const json_t *filters, bool inclusive,
+			 struct image ***ret_images, size_t *ret_n, struct err *err);
 void images_free_all(struct image **images, size_t n);

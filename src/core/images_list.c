@@ -44,7 +44,8 @@ static int bound_image(struct core *core, const char *ref, int64_t *ret_ns, stru
 	return 0;
 }
 
-static int bounds_read(struct core *core, const json_t *filters, struct bounds *b, struct err *err)
+static int bounds_read(struct core *core, const json_t *filters, bool inclusive, struct bounds *b,
+		       struct err *err)
 {
 	const json_t *value;
 	int64_t ns;
@@ -69,7 +70,7 @@ static int bounds_read(struct core *core, const json_t *filters, struct bounds *
 			return err_user(err, ERR_INVALID,
 					"failed to parse value as time or duration: \"%.60s\"",
 					json_string_value(value));
-		b->before_ns = MIN(b->before_ns, ns);
+		b->before_ns = MIN(b->before_ns, ns + inclusive);
 	}
 	json_array_foreach (json_object_get(filters, "reference"), i, value)
 		if (!glob_valid(json_string_value(value)))
@@ -153,21 +154,22 @@ static bool image_matches(const json_t *filters, const struct bounds *b, struct 
  * images_list_filtered() - Images that match parsed filters
  * @core:	Managers
  * @filters:	From filters_parse()
+ * @inclusive:	Whether "until" takes in images of that very moment, as prune's does
  * @ret_images: Newest first; images_free_all()
  * @ret_n:	Their number
  * @err:	ERR_INVALID, ERR_NOT_FOUND (before, since)
  *
  * Return: 0 or negative errno
  */
-int images_list_filtered(struct core *core, const json_t *filters, struct image ***ret_images,
-			 size_t *ret_n, struct err *err)
+int images_list_filtered(struct core *core, const json_t *filters, bool inclusive,
+			 struct image ***ret_images, size_t *ret_n, struct err *err)
 {
 	struct image **images = NULL;
 	size_t n = 0, kept = 0;
 	struct bounds b;
 	int r;
 
-	r = bounds_read(core, filters, &b, err);
+	r = bounds_read(core, filters, inclusive, &b, err);
 	if (r == 0)
 		r = image_list(core->images, &images, &n, err);
 	if (r < 0)
@@ -221,7 +223,7 @@ int images_list(struct core *core, const char *filters, const char *reference,
 
 	if (r == 0 && !str_empty(reference))
 		r = add_reference(&parsed, reference, err);
-	return r < 0 ? r : images_list_filtered(core, parsed, ret_images, ret_n, err);
+	return r < 0 ? r : images_list_filtered(core, parsed, false, ret_images, ret_n, err);
 }
 
 /**

@@ -2,9 +2,10 @@
 /*
  * images_remove.c - `docker rmi` and `docker image prune`
  *
- * A name is taken away; the image goes with its last name. Given an id, all names go, if they are
- * of one repository or with force. An image that a running container uses never goes; one that a
- * stopped container uses goes with force only. The words are dockerd's.
+ * A name is taken away; the image goes with its last name. With the last tag of a repository go its
+ * digests of that repository. Given an id, all names go, if there is one tag and nothing of another
+ * repository, or with force. An image that a running container uses never goes; one that a stopped
+ * container uses goes with force only. The words, and which question comes first, are dockerd's.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -60,13 +61,32 @@ static int conflict(const char *image_id, bool hard, const char *why, const char
 			container ? container : "");
 }
 
-static size_t strv_len(char *const *strv)
+/* The length of the repository in "repo:tag" or "repo@digest" */
+static size_t repository_len(const char *name)
 {
-	size_t n = 0;
+	const char *at = strchr(name, '@'), *colon = strrchr(name, ':');
 
-	while (strv && strv[n])
-		n++;
-	return n;
+	return (size_t)((at ? at : colon) - name);
+}
+
+static bool same_repository(const char *a, const char *b)
+{
+	size_t len = repository_len(a);
+
+	return repository_len(b) == len && strncmp(a, b, len) == 0;
+}
+
+/* At most one tag, and no digest of another repository: one name to whoever looks at it. */
+static bool is_single_reference(const struct image *image)
+{
+	const char *first = image->repo_tags[0] ? image->repo_tags[0] : image->repo_digests[0];
+
+	if (image->repo_tags[0] && image->repo_tags[1])
+		return false;
+	for (char **d = image->repo_digests; *d; d++)
+		if (!same_repository(first, *d))
+			return false;
+	return true;
 }
 
 /* What stands against deleting the image itself. names: other names count (soft). */
@@ -80,7 +100,7 @@ static int check_conflicts(struct core *core, const struct image *image, bool fo
 				err);
 	if (force)
 		return 0;
-	if (names && strv_len(image->repo_tags) > 1)
+	if (names && !is_single_reference(image))
 		return conflict(image->id, false, "image is referenced in multiple repositories",
 				NULL, err);
 	if (containers_use_image(core->containers, image->id, false, user))
@@ -106,11 +126,12 @@ static int untag(struct core *core, const struct image *image, const char *name,
 	return record(records, "Untagged", name, err);
 }
 
-/* The image and all names it has. */
+/* The image and all names it has. ret_bytes: added to; may be NULL. */
 static int delete_image(struct core *core, const struct image *image, json_t *records,
-			struct err *err)
+			uint64_t *ret_bytes, struct err *err)
 {
 	char **deleted = NULL;
+	uint64_t bytes;
 	int r = 0;
 
 	for (char **t = image->repo_tags; *t && r == 0; t++)
@@ -118,9 +139,11 @@ static int delete_image(struct core *core, const struct image *image, json_t *re
 	for (char **d = image->repo_digests; *d && r == 0; d++)
 		r = untag(core, image, *d, records, err);
 	if (r == 0)
-		r = image_delete(core->images, image->id, &deleted, err);
+		r = image_delete(core->images, image->id, &deleted, &bytes, err);
 	if (r < 0)
 		return r;
+	if (ret_bytes)
+		*ret_bytes += bytes;
 	for (char **d = deleted; *d; d++) {
 		if (r == 0)
 			r = record(records, "Deleted", *d, err);
@@ -136,34 +159,50 @@ static int remove_by_id(struct core *core, const struct image *image, bool force
 {
 	int r = check_conflicts(core, image, force, true, err);
 
-	return r < 0 ? r : delete_image(core, image, records, err);
+	return r < 0 ? r : delete_image(core, image, records, NULL, err);
+}
+
+/* A tag went: the digests of its repository go along unless it has another tag. */
+static int untag_digests(struct core *core, const struct image *image, const char *name,
+			 json_t *records, struct err *err)
+{
+	int r = 0;
+
+	for (char **t = image->repo_tags; *t; t++)
+		if (same_repository(*t, name))
+			return 0;
+	for (char **d = image->repo_digests; *d && r == 0; d++)
+		if (same_repository(*d, name))
+			r = untag(core, image, *d, records, err);
+	return r;
 }
 
 static int remove_by_name(struct core *core, const struct image *image, const char *name,
 			  bool force, json_t *records, struct err *err)
 {
-	_cleanup_(image_freep) struct image *left = NULL;
+	_cleanup_(image_freep) struct image *left = NULL, *last = NULL;
 	char user[ID_BUF];
 	int r;
 
-	if (!force && strv_len(image->repo_tags) == 1 &&
+	if (!force && is_single_reference(image) &&
 	    containers_use_image(core->containers, image->id, false, user))
 		return err_user(err, ERR_CONFLICT,
 				"conflict: unable to remove repository reference \"%s\" (must "
 				"force) - container %.12s is using its referenced image %.12s",
 				name, user, id12(image->id));
 	r = untag(core, image, name, records, err);
-	if (r < 0)
+	if (r == 0)
+		r = image_get(core->images, image->id, &left, err);
+	if (r == 0 && !strchr(name, '@'))
+		r = untag_digests(core, left, name, records, err);
+	if (r == 0)
+		r = image_get(core->images, image->id, &last, err);
+	if (r < 0 || last->repo_tags[0] || last->repo_digests[0])
 		return r;
-	r = image_get(core->images, image->id, &left, err);
-	if (r < 0)
-		return r;
-	if (left->repo_tags[0])
-		return 0;
 	/* its last name went: an image in use stays, without one, and nobody is told off */
-	if (check_conflicts(core, left, force, false, NULL) < 0)
+	if (check_conflicts(core, last, force, false, NULL) < 0)
 		return 0;
-	return delete_image(core, left, records, err);
+	return delete_image(core, last, records, NULL, err);
 }
 
 /* An id or the beginning of one, rather than a name */
@@ -232,7 +271,7 @@ static bool prune_wanted(struct core *core, const struct image *image, bool dang
 }
 
 static int prune_one(struct core *core, const char *id, bool dangling_only, json_t *records,
-		     struct err *err)
+		     uint64_t *bytes, struct err *err)
 {
 	_cleanup_(image_freep) struct image *image = NULL;
 	int r = 0;
@@ -241,7 +280,7 @@ static int prune_one(struct core *core, const char *id, bool dangling_only, json
 	/* it may have gone, or got a name, since it was listed */
 	if (image_get(core->images, id, &image, NULL) == 0 &&
 	    prune_wanted(core, image, dangling_only))
-		r = delete_image(core, image, records, err);
+		r = delete_image(core, image, records, bytes, err);
 	(void)pthread_rwlock_unlock(&images_lock); /* we hold it */
 	return r;
 }
@@ -252,6 +291,8 @@ static int prune_filters(const char *text, json_t **ret, bool *ret_dangling, str
 	int r = filters_parse(text, known, ret, err);
 
 	*ret_dangling = true;
+	if (r == 0 && json_array_size(json_object_get(*ret, "until")) > 1)
+		return err_user(err, ERR_INVALID, "more than one until filter specified");
 	if (r == 0)
 		r = filters_bool(*ret, "dangling", ret_dangling, err);
 	if (r < 0 || !filters_has(*ret, "dangling"))
@@ -273,7 +314,7 @@ int images_prune(struct core *core, const char *filters, json_t **ret_records, u
 		 struct err *err)
 {
 	_cleanup_(json_decrefp) json_t *parsed = NULL, *records = json_array();
-	uint64_t before = image_store_layers_bytes(core->images), after;
+	uint64_t bytes = 0;
 	struct image **images = NULL;
 	_cleanup_free_ char *reclaimed = NULL;
 	bool dangling;
@@ -282,14 +323,13 @@ int images_prune(struct core *core, const char *filters, json_t **ret_records, u
 
 	r = prune_filters(filters, &parsed, &dangling, err);
 	if (r == 0)
-		r = images_list_filtered(core, parsed, &images, &n, err);
+		r = images_list_filtered(core, parsed, true, &images, &n, err);
 	for (size_t i = 0; i < n && r == 0; i++)
-		r = prune_one(core, images[i]->id, dangling, records, err);
+		r = prune_one(core, images[i]->id, dangling, records, &bytes, err);
 	images_free_all(images, n);
 	if (r < 0)
 		return r;
-	after = image_store_layers_bytes(core->images);
-	*ret_bytes = before > after ? before - after : 0;
+	*ret_bytes = bytes;
 	*ret_records = TAKE_PTR(records);
 	reclaimed = str_format("%llu", (unsigned long long)*ret_bytes);
 	events_publish(core->events, "image", "prune", "",

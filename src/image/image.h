@@ -129,7 +129,8 @@ int image_history(struct image_store *is, const struct image *image, json_t **re
 /* Deletes config, manifest, and blobs, layers and rootfs nothing else uses. Caller (core) made sure
  * no container uses it. */
 int image_delete(struct image_store *is, const char *id,
-		 char ***ret_deleted /* "sha256:..." lines */, struct err *err);
+		 char ***ret_deleted /* "sha256:..." lines */,
+		 uint64_t *ret_bytes /* of layers that went; or NULL */, struct err *err);
 /* The disk for containers of this image; kept until image_delete. */
 int image_rootfs(struct image_store *is, const struct image *image, uint64_t disk_bytes,
 		 char **ret_vmdk, struct err *err);

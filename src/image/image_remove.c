@@ -122,6 +122,7 @@ struct removal {
 	char **free_layers, **free_blobs, **free_chains;
 	char **deleted; /* lines for the client */
 	size_t deleted_n;
+	int64_t bytes; /* of free_layers */
 };
 
 static void removal_done(struct removal *rm)
@@ -131,6 +132,12 @@ static void removal_done(struct removal *rm)
 	image_strv_free(rm->free_blobs);
 	image_strv_free(rm->free_chains);
 	image_strv_free(rm->deleted);
+}
+
+static int number_row(void *user, struct store_row *row)
+{
+	*(int64_t *)user = store_row_int(row, 0);
+	return 0;
 }
 
 /* What only this image uses, asked before its rows go. */
@@ -148,6 +155,12 @@ static int removal_collect(struct image_store *is, const char *id, struct remova
 			"AND diff_id NOT IN (SELECT diff_id FROM image_layers "
 			"WHERE image_id <> ?1)",
 			id, &rm->free_layers);
+	if (r == 0)
+		r = store_exec(is->store,
+			       "SELECT sum(size_bytes) FROM layers WHERE diff_id IN "
+			       "(SELECT diff_id FROM image_layers WHERE image_id = ?1) AND diff_id "
+			       "NOT IN (SELECT diff_id FROM image_layers WHERE image_id <> ?1)",
+			       number_row, &rm->bytes, "s", id);
 	if (r == 0)
 		r = image_rows_texts(
 			is,
@@ -167,27 +180,33 @@ static int removal_collect(struct image_store *is, const char *id, struct remova
 	return r;
 }
 
-static bool strv_has(char **strv, const char *text)
+/* How many of the image's layers, counted from the lowest, another image is built on as well: the
+ * position where the two differ, or where the other one ends. */
+static int removal_kept(struct image_store *is, const char *id, int64_t *ret_n)
 {
-	for (; *strv; strv++)
-		if (str_eq(*strv, text))
-			return true;
-	return false;
+	*ret_n = 0;
+	return store_exec(
+		is->store,
+		"SELECT max(n) FROM (SELECT coalesce(min(iif(mine.diff_id IS other.diff_id, NULL, "
+		"other.position)), count(*)) AS n FROM image_layers AS other "
+		"LEFT JOIN image_layers AS mine ON mine.image_id = ?1 "
+		"AND mine.position = other.position "
+		"WHERE other.image_id <> ?1 GROUP BY other.image_id)",
+		number_row, ret_n, "s", id);
 }
 
-/* Docker lists the image, then the chain ids of the layers that went with it, topmost first. */
-static int removal_lines(const char *id, struct removal *rm)
+/* Docker lists the image, then the chain ids that went with it, topmost first. The files of such a
+ * layer may stay: another image has it on top of something else. */
+static int removal_lines(const char *id, int64_t kept, struct removal *rm)
 {
 	size_t n = 0;
 	int r = image_strv_add(&rm->deleted, &rm->deleted_n, id);
 
 	while (rm->diff_ids[n])
 		n++;
-	for (; n > 0 && r == 0; n--) {
+	for (; n > (size_t)kept && r == 0; n--) {
 		char chain[DIGEST_BUF];
 
-		if (!strv_has(rm->free_layers, rm->diff_ids[n - 1]))
-			continue;
 		rootfs_chain_id((const char *const *)rm->diff_ids, n, chain);
 		r = image_strv_add(&rm->deleted, &rm->deleted_n, chain);
 	}
@@ -197,17 +216,20 @@ static int removal_lines(const char *id, struct removal *rm)
 static int removal_rows(struct image_store *is, const char *id, struct removal *rm)
 {
 	int r = store_begin(is->store);
+	int64_t kept;
 
 	if (r < 0)
 		return r;
 	r = removal_collect(is, id, rm);
+	if (r == 0)
+		r = removal_kept(is, id, &kept);
 	if (r == 0)
 		r = store_exec(is->store, "DELETE FROM images WHERE id = ?", NULL, NULL, "s", id);
 	for (char **l = rm->free_layers; r == 0 && *l; l++)
 		r = store_exec(is->store, "DELETE FROM layers WHERE diff_id = ?", NULL, NULL, "s",
 			       *l);
 	if (r == 0)
-		r = removal_lines(id, rm);
+		r = removal_lines(id, kept, rm);
 	if (r < 0) {
 		store_rollback(is->store);
 		return r;
@@ -248,11 +270,13 @@ static void removal_files(struct image_store *is, struct removal *rm)
  * @is:		 Store
  * @id:		 Full id; no container uses it
  * @ret_deleted: What went, "sha256:..." lines for the client: NULL-terminated, heap
+ * @ret_bytes:	 Size of the layers that went; may be NULL
  * @err:	 ERR_NOT_FOUND
  *
  * Return: 0 or negative errno
  */
-int image_delete(struct image_store *is, const char *id, char ***ret_deleted, struct err *err)
+int image_delete(struct image_store *is, const char *id, char ***ret_deleted, uint64_t *ret_bytes,
+		 struct err *err)
 {
 	_cleanup_(removal_done) struct removal rm = {};
 	char found[DIGEST_BUF];
@@ -273,5 +297,7 @@ int image_delete(struct image_store *is, const char *id, char ***ret_deleted, st
 	if (r < 0)
 		return err_sys(err, r, "cannot delete %.19s", id);
 	*ret_deleted = TAKE_PTR(rm.deleted);
+	if (ret_bytes)
+		*ret_bytes = (uint64_t)rm.bytes;
 	return 0;
 }

@@ -86,7 +86,7 @@ static void remove_all(struct image_store *is)
 	for (size_t i = 0; i < n; i++) {
 		char **deleted = NULL;
 
-		if (image_delete(is, images[i]->id, &deleted, NULL) < 0)
+		if (image_delete(is, images[i]->id, &deleted, NULL, NULL) < 0)
 			abort();
 		for (char **d = deleted; *d; d++)
 			free(*d);

@@ -173,6 +173,60 @@ TEST(several_names_need_force_by_id)
 	ASSERT(strstr(removed(&f, digest_hex(f.id), true), "{\"Untagged\":\"y:latest\"}"));
 }
 
+#define DIGEST "sha256:" USER
+
+static int add_digest(struct fixture *f, const char *name)
+{
+	_cleanup_free_ char *ref = str_format("docker.io/library/%s@" DIGEST, name);
+
+	return store_exec(f->core.store, "INSERT INTO image_digests VALUES (?, ?)", NULL, NULL,
+			  "ss", ref, f->id);
+}
+
+/* Goal: a tag and the digest it was pulled by are one name to whoever looks at the image. */
+TEST(the_last_tag_takes_the_digests_of_its_repository_along)
+{
+	FIXTURE;
+
+	ASSERT_OK(add_digest(&f, "x"));
+	ASSERT_OK(images_tag(&f.core, "x:1", "x", "2", &f.err));
+	ASSERT_STREQ(removed(&f, "x:1", false), "[{\"Untagged\":\"x:1\"}]");
+	ASSERT(strstr(removed(&f, "x:2", false), "[{\"Untagged\":\"x:2\"},{\"Untagged\":\"x@" DIGEST
+						 "\"},{\"Deleted\":\"sha256:"));
+}
+
+TEST(a_tag_and_its_digest_go_by_id)
+{
+	FIXTURE;
+
+	ASSERT_OK(add_digest(&f, "x"));
+	ASSERT(strstr(removed(&f, f.id, false), "[{\"Untagged\":\"x:1\"},{\"Untagged\":\"x@" DIGEST
+						"\"},{\"Deleted\":\"sha256:"));
+}
+
+TEST(a_digest_of_another_repository_is_a_name_of_its_own)
+{
+	FIXTURE;
+
+	ASSERT_OK(add_digest(&f, "y"));
+	ASSERT_STREQ(removed(&f, f.id, false), "");
+	ASSERT(strstr(f.err.msg, "image is referenced in multiple repositories"));
+	ASSERT_STREQ(removed(&f, "x:1", false), "[{\"Untagged\":\"x:1\"}]");
+	ASSERT(strstr(removed(&f, "y@" DIGEST, false),
+		      "[{\"Untagged\":\"y@" DIGEST "\"},{\"Deleted\":\"sha256:"));
+}
+
+TEST(removing_a_digest_leaves_the_tags)
+{
+	FIXTURE;
+
+	ASSERT_OK(add_digest(&f, "x"));
+	used_image = f.id;
+	ASSERT_STREQ(removed(&f, "x@" DIGEST, false), "");
+	ASSERT(strstr(f.err.msg, "is using its referenced image"));
+	ASSERT_STREQ(removed(&f, "x@" DIGEST, true), "[{\"Untagged\":\"x@" DIGEST "\"}]");
+}
+
 TEST(a_stopped_container_holds_its_image_unless_forced)
 {
 	_cleanup_free_ char *want = NULL;

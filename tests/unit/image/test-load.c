@@ -372,7 +372,7 @@ TEST(tags_move_and_deletes_free_what_is_not_shared)
 	ASSERT_OK(image_untag(f.is, "y", &f.err));
 	ASSERT_ERROR(image_untag(f.is, "y", &f.err), ENOENT);
 
-	ASSERT_OK(image_delete(f.is, id, &deleted, &f.err));
+	ASSERT_OK(image_delete(f.is, id, &deleted, NULL, &f.err));
 	ASSERT_STREQ(deleted[0], id);
 	ASSERT(!deleted[1]); /* its layers live on */
 	free(deleted[0]);
@@ -381,7 +381,7 @@ TEST(tags_move_and_deletes_free_what_is_not_shared)
 	ASSERT_EQ(entries(&f, "layers"), 2);
 	ASSERT_EQ(entries(&f, "rootfs"), 1);
 
-	ASSERT_OK(image_delete(f.is, other_id, &deleted, &f.err));
+	ASSERT_OK(image_delete(f.is, other_id, &deleted, NULL, &f.err));
 	for (; deleted[n]; n++)
 		free(deleted[n]);
 	free(deleted);
@@ -450,7 +450,7 @@ TEST(loads_and_deletes_at_once_do_not_hurt_each_other)
 
 		if (image_get(f.is, "t:1", &image, &f.err) < 0)
 			continue;
-		if (image_delete(f.is, image->id, &deleted, &f.err) == 0)
+		if (image_delete(f.is, image->id, &deleted, NULL, &f.err) == 0)
 			for (char **d = deleted; *d; d++)
 				free(*d);
 		free(deleted);

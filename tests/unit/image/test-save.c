@@ -26,7 +26,7 @@ TEST(saved_images_load_again_bit_for_bit)
 	ASSERT_OK(load_buf(&f, &oci.out));
 	ASSERT_OK(save(&f, "o:1", &first));
 	ASSERT_OK(image_get(f.is, "o:1", &image, &f.err));
-	ASSERT_OK(image_delete(f.is, image->id, &deleted, &f.err));
+	ASSERT_OK(image_delete(f.is, image->id, &deleted, NULL, &f.err));
 	for (char **d = deleted; *d; d++)
 		free(*d);
 	free(deleted);
