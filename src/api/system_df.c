@@ -20,6 +20,7 @@
 #include "image/image.h"
 
 #define DF_TYPES_MAX 8
+#define DF_TYPE_SINCE 142
 
 struct df_images {
 	struct image **items; /* owned */
@@ -40,15 +41,47 @@ static void df_json_decref(json_t **json)
 	json_decref(*json);
 }
 
-static bool df_wants(struct http_req *req, const char *type)
+/* What is asked for: all of it unless the version knows "type" and there is one. */
+struct df_want {
+	bool image, container, volume, build_cache;
+};
+
+static int df_wanted(struct http_req *req, struct df_want *ret)
 {
 	const char *types[DF_TYPES_MAX];
 	size_t n = http_query_all(req, "type", types, DF_TYPES_MAX);
 
-	for (size_t i = 0; i < MIN(n, (size_t)DF_TYPES_MAX); i++)
-		if (str_eq(types[i], type))
-			return true;
-	return n == 0;
+	*ret = (struct df_want){true, true, true, true};
+	if (req->api_version < DF_TYPE_SINCE || n == 0)
+		return 0;
+	*ret = (struct df_want){};
+	for (size_t i = 0; i < MIN(n, (size_t)DF_TYPES_MAX); i++) {
+		if (str_eq(types[i], "image"))
+			ret->image = true;
+		else if (str_eq(types[i], "container"))
+			ret->container = true;
+		else if (str_eq(types[i], "volume"))
+			ret->volume = true;
+		else if (str_eq(types[i], "build-cache"))
+			ret->build_cache = true;
+		else
+			return err_user(&req->err, ERR_INVALID, "unknown object type: %.60s",
+					types[i]);
+	}
+	return 0;
+}
+
+/* As the list has it, but what is empty is null, in every version. */
+static json_t *df_image(const struct image *image, const struct images_usage *usage,
+			unsigned int api_version)
+{
+	json_t *row = images_json_summary(image, usage, api_version);
+
+	if (row && !image->repo_tags[0])
+		(void)json_object_set_new(row, "RepoTags", json_null()); /* replaces */
+	if (row && !image->repo_digests[0])
+		(void)json_object_set_new(row, "RepoDigests", json_null());
+	return row;
 }
 
 static int df_add_images(struct api *api, struct http_req *req, json_t *out)
@@ -65,35 +98,36 @@ static int df_add_images(struct api *api, struct http_req *req, json_t *out)
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < images.n; i++)
-		if (json_array_append_new(list,
-					  images_json_summary(images.items[i], &images.usage[i],
-							      req->api_version)) < 0)
+		if (json_array_append_new(list, df_image(images.items[i], &images.usage[i],
+							 req->api_version)) < 0)
 			return err_oom(&req->err);
 	return 0;
 }
 
-/* GET /system/df?type -> 200 */
+/* GET /system/df?type -> 200 | 400 */
 int api_system_df(struct api *api, struct http_req *req)
 {
 	_cleanup_(df_json_decref) json_t *containers = NULL;
 	_cleanup_(df_json_decref) json_t *out = NULL;
-	int r;
+	struct df_want want;
+	int r = df_wanted(req, &want);
 
-	r = container_list(api->core->containers, true, 0, true, NULL, &containers, &req->err);
+	if (r == 0 && want.container)
+		r = container_list(api->core->containers, true, 0, true, NULL, &containers,
+				   &req->err);
 	if (r < 0)
 		return r;
-	out = json_pack("{s:I, s:n, s:n, s:o?, s:o?}", "LayersSize",
-			(json_int_t)image_store_layers_bytes(api->core->images), "Images",
-			"Containers", "Volumes", df_wants(req, "volume") ? json_array() : NULL,
-			"BuildCache", df_wants(req, "build-cache") ? json_array() : NULL);
+	out = json_pack("{s:I, s:n, s:O?, s:o?, s:o?}", "LayersSize",
+			want.image ? (json_int_t)image_store_layers_bytes(api->core->images) : 0,
+			"Images", "Containers", containers, "Volumes",
+			want.volume ? json_array() : NULL, "BuildCache",
+			want.build_cache ? json_array() : NULL);
 	if (!out)
 		return err_oom(&req->err);
-	if (df_wants(req, "image")) {
+	if (want.image) {
 		r = df_add_images(api, req, out);
 		if (r < 0)
 			return r;
 	}
-	if (df_wants(req, "container") && json_object_set(out, "Containers", containers) < 0)
-		return err_oom(&req->err);
 	return api_reply_json(req, 200, TAKE_PTR(out));
 }
