@@ -16,6 +16,8 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 
+#define FS_COPY_BYTES (256 * 1024)
+
 /**
  * fs_write_all() - Write everything, whatever write(2) splits it into
  * @fd:	  Blocking descriptor
@@ -234,6 +236,45 @@ bool fs_exists(const char *path)
 	return access(path, F_OK) == 0;
 }
 
+/* One range by hand: copy_file_range(2) refuses two file systems that do not know each other. */
+static int copy_range_plain(int from_fd, int to_fd, off_t at, off_t end)
+{
+	_cleanup_free_ char *buf = malloc(FS_COPY_BYTES);
+
+	if (!buf)
+		return -ENOMEM;
+	while (at < end) {
+		ssize_t n = pread(from_fd, buf, (size_t)MIN(end - at, (off_t)FS_COPY_BYTES), at), w;
+
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		for (ssize_t done = 0; done < n; done += w) {
+			w = pwrite(to_fd, buf + done, (size_t)(n - done), at + done);
+			if (w < 0)
+				return -errno;
+		}
+		at += n;
+	}
+	return 0;
+}
+
+static int copy_range(int from_fd, int to_fd, off_t at, off_t end)
+{
+	off_t in = at, out = at;
+
+	while (in < end) {
+		ssize_t n = copy_file_range(from_fd, &in, to_fd, &out, (size_t)(end - in), 0);
+
+		if (n < 0 && (errno == EXDEV || errno == EOPNOTSUPP || errno == EINVAL))
+			return copy_range_plain(from_fd, to_fd, in, end);
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return -EIO;
+	}
+	return 0;
+}
+
 /**
  * fs_copy_sparse() - Copy a file, holes as holes; shares blocks where the filesystem can
  * @from_fd: Source, read from its start
@@ -253,22 +294,17 @@ int fs_copy_sparse(int from_fd, int to_fd)
 	if (ftruncate(to_fd, end) < 0)
 		return -errno;
 	while (at < end) {
-		off_t data = lseek(from_fd, at, SEEK_DATA), hole, in, out;
+		off_t data = lseek(from_fd, at, SEEK_DATA), hole;
+		int r;
 
 		if (data < 0)
 			return errno == ENXIO ? 0 : -errno;
 		hole = lseek(from_fd, data, SEEK_HOLE);
 		if (hole < 0)
 			return -errno;
-		for (in = out = data; in < hole;) {
-			ssize_t n =
-				copy_file_range(from_fd, &in, to_fd, &out, (size_t)(hole - in), 0);
-
-			if (n < 0)
-				return -errno;
-			if (n == 0)
-				return -EIO;
-		}
+		r = copy_range(from_fd, to_fd, data, hole);
+		if (r < 0)
+			return r;
 		at = hole;
 	}
 	return 0;
