@@ -25,6 +25,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "agent/foreign.h"
 #include "agent/init.h"
 #include "agent/lookup.h"
 #include "agent/mounts.h"
@@ -234,12 +235,21 @@ static void child_exec(const struct child_start *start, const char *path, char *
 {
 	const Arca__V1__StartRequest *request = start->request;
 	char **argv = calloc(request->process->n_args + 1, sizeof(*argv));
+	const char *foreign;
+	int r;
 
 	if (argv) {
 		memcpy(argv, request->process->args, request->process->n_args * sizeof(*argv));
 		execve(path, argv, env);
 	}
-	(void)dprintf(STDERR_FILENO, "exec %s: %s\n", path, words_errno(-errno));
+	r = -errno;
+	foreign = r == -ENOEXEC ? foreign_machine(path) : NULL;
+	(void)dprintf(STDERR_FILENO, "exec %s: %s\n", path, words_errno(r));
+	if (foreign)
+		(void)dprintf(STDERR_FILENO,
+			      "%s is a program for %s: running it takes qemu-user, registered with "
+			      "binfmt_misc, and this VM has none\n",
+			      path, foreign);
 	_exit(CHILD_EXIT_EXEC_FAILED);
 }
 

@@ -21,6 +21,7 @@
 #include "core/images.h"
 #include "core/jsonx.h"
 #include "image/image.h"
+#include "image/platform.h"
 #include "vm/vm.h"
 
 #define NAME_ATTEMPTS_MAX 32
@@ -73,23 +74,33 @@ static int create_image(struct container *c, const struct image *image, struct e
 	return c->image_id && c->platform ? 0 : err_oom(err);
 }
 
-static int create_check_platform(const char *platform, const struct image *image, struct err *err)
+/* Asked for another one: refused. Nothing asked for, and it is not this machine's: a warning. */
+static int create_check_platform(const struct container_create *create, const struct image *image,
+				 struct err *err)
 {
-	size_t os = platform ? strcspn(platform, "/") : 0;
-	const char *arch = os && platform[os] ? platform + os + 1 : "";
-	size_t n = strcspn(arch, "/");
+	char have_text[PLATFORM_TEXT_MAX], host_text[PLATFORM_TEXT_MAX];
+	struct platform wanted, have, host;
+	_cleanup_free_ char *text = NULL;
+	int r;
 
-	if (str_empty(platform) || !image->os || !image->architecture)
+	if (!str_empty(create->platform)) {
+		r = platform_parse(create->platform, &wanted, err);
+		return r < 0 ? r
+			     : platform_check_image(&wanted, image, jx_str(create->config, "Image"),
+						    err);
+	}
+	platform_of_image(image, &have);
+	if (platform_runs_here(&have) || !create->warnings)
 		return 0;
-	if (strncmp(platform, image->os, os) == 0 && strlen(image->os) == os &&
-	    (n == 0 ||
-	     (strncmp(arch, image->architecture, n) == 0 && strlen(image->architecture) == n)))
-		return 0;
-	return err_user(err, ERR_NOT_FOUND,
-			"image with reference %s was found but does not provide the specified "
-			"platform (%s)",
-			image->repo_tags && image->repo_tags[0] ? image->repo_tags[0] : image->id,
-			platform);
+	platform_of_host(&host);
+	platform_format(&have, have_text);
+	platform_format(&host, host_text);
+	text = str_format("The requested image's platform (%s) does not match the detected host "
+			  "platform (%s) and no specific platform was requested",
+			  have_text, host_text);
+	if (!text || json_array_append_new(create->warnings, json_string(text)) < 0)
+		return err_oom(err);
+	return 0;
 }
 
 static int create_reserve(struct container *c, const char *name, struct err *err)
@@ -136,7 +147,7 @@ static int create_build(struct container *c, const struct container_create *crea
 {
 	int r;
 
-	r = create_check_platform(create->platform, image, err);
+	r = create_check_platform(create, image, err);
 	if (r == 0)
 		r = create_config(c, create, image, err);
 	if (r == 0)
