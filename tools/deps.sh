@@ -14,7 +14,7 @@ build="build-essential meson ninja-build pkg-config cpio lz4 zstd dpkg-dev
 	zlib1g-dev libseccomp-dev uthash-dev nettle-dev libcurl4-gnutls-dev
 	qemu-system-x86 qemu-utils e2fsprogs erofs-utils kmod xz-utils jq curl ca-certificates binutils"
 test="clang clang-format clang-tidy cppcheck libclang-rt-14-dev mmdebstrap attr
-	python3 socat openssl apache2-utils skopeo isal"
+	python3 socat openssl apache2-utils skopeo umoci isal"
 
 . /etc/os-release
 # Debian 13 has clang 19's runtime, and virtiofsd and the docker CLI as packages of their own.

@@ -17,9 +17,11 @@
 #include "base/str.h"
 #include "core/core.h"
 #include "core/images.h"
+#include "image/platform.h"
 
 #define CHANGES_MAX 128
-#define SAVE_NAMES_MAX 128
+#define SAVE_NAMES_MAX 256 /* as many parameters as a query can have */
+#define PLATFORM_SINCE 148
 
 static ssize_t body_read(void *user, void *data, size_t len)
 {
@@ -59,15 +61,6 @@ int images_stream_error(struct http_req *req, int r)
 	return line ? api_stream_json(req, line) : r;
 }
 
-static size_t platform_parts(const char *text)
-{
-	size_t n = 1;
-
-	for (; *text; text++)
-		n += *text == '/';
-	return n;
-}
-
 /**
  * images_platform_text() - The platform of a query: JSON or os/arch[/variant]
  * @text: Value of the parameter, may be NULL
@@ -78,29 +71,33 @@ static size_t platform_parts(const char *text)
  */
 int images_platform_text(const char *text, char **ret, struct err *err)
 {
-	_cleanup_(json_decrefp) json_t *doc = NULL;
-	const char *os, *arch, *variant;
+	char normal[PLATFORM_TEXT_MAX];
+	struct platform p;
+	int r;
 
 	*ret = NULL;
 	if (str_empty(text))
 		return 0;
-	if (*text != '{') {
-		if (platform_parts(text) > 3)
-			return err_user(err, ERR_INVALID,
-					"\"%.200s\": cannot parse platform specifier", text);
-		*ret = strdup(text);
-		return *ret ? 0 : err_oom(err);
-	}
-	if (api_json_parse(text, strlen(text), &doc, err) < 0)
-		return -EINVAL;
-	os = json_string_value(json_object_get(doc, "os"));
-	arch = json_string_value(json_object_get(doc, "architecture"));
-	variant = json_string_value(json_object_get(doc, "variant"));
-	if (!os || !arch)
-		return err_user(err, ERR_INVALID, "invalid platform: %.200s", text);
-	*ret = str_format("%s/%s%s%s", os, arch, str_empty(variant) ? "" : "/",
-			  variant ? variant : "");
+	r = *text == '{' ? platform_parse_json(text, &p, err) : platform_parse(text, &p, err);
+	if (r < 0)
+		return r;
+	platform_format(&p, normal);
+	if (*text == '{')
+		r = platform_parse(normal, &p, err);
+	if (r < 0)
+		return r;
+	platform_format(&p, normal);
+	*ret = strdup(normal);
 	return *ret ? 0 : err_oom(err);
+}
+
+/* The platform of a save or load: JSON, of versions that know it. ret_given: false without one */
+static int stream_platform(struct http_req *req, struct platform *ret, bool *ret_given)
+{
+	const char *text = http_query(req, "platform");
+
+	*ret_given = !str_empty(text) && req->api_version >= PLATFORM_SINCE;
+	return *ret_given ? platform_parse_json(text, ret, &req->err) : 0;
 }
 
 /* POST /images/load?quiet&platform -> 200 stream | 400 */
@@ -108,8 +105,12 @@ int api_image_load(struct api *api, struct http_req *req)
 {
 	struct byte_source source = {.read = body_read, .user = req};
 	_cleanup_free_ char *platform = NULL;
-	int r = images_platform_text(http_query(req, "platform"), &platform, &req->err);
+	struct platform p;
+	bool given;
+	int r = stream_platform(req, &p, &given);
 
+	if (r == 0 && given)
+		r = images_platform_text(http_query(req, "platform"), &platform, &req->err);
 	if (r == 0)
 		r = images_load(api->core, &source, http_query_bool(req, "quiet", false), platform,
 				images_stream_line, req, &req->err);
@@ -132,6 +133,8 @@ static int image_import_body(struct api *api, struct http_req *req)
 	char id[DIGEST_BUF];
 	int r;
 
+	if (import.n_changes > CHANGES_MAX)
+		return err_user(&req->err, ERR_INVALID, "more than %d changes", CHANGES_MAX);
 	if (!str_empty(repo)) {
 		ref = str_format("%s%s%s", repo, str_empty(tag) ? "" : ":", tag ? tag : "");
 		if (!ref)
@@ -168,14 +171,22 @@ static int save_write(void *user, const void *data, size_t len)
 	return r < 0 ? r : http_stream_write(req, data, len);
 }
 
-/* GET /images/get?names and /images/{name}/get -> 200 tar | 404 */
+/* GET /images/get?names&platform and /images/{name}/get -> 200 tar | 400 | 404 */
 int api_image_get(struct api *api, struct http_req *req)
 {
 	const char *names[SAVE_NAMES_MAX];
+	struct platform platform;
+	bool given;
 	size_t n = 1;
+	int r;
 
 	names[0] = http_var(req, "name");
 	if (str_empty(names[0]))
 		n = http_query_all(req, "names", names, SAVE_NAMES_MAX);
-	return image_save(api->core->images, names, n, save_write, req, &req->err);
+	if (n > SAVE_NAMES_MAX)
+		return err_user(&req->err, ERR_INVALID, "more than %d names", SAVE_NAMES_MAX);
+	r = stream_platform(req, &platform, &given);
+	return r < 0 ? r
+		     : image_save(api->core->images, names, n, given ? &platform : NULL, save_write,
+				  req, &req->err);
 }

@@ -109,8 +109,11 @@ int image_import(struct image_store *is, const struct byte_source *source, const
 		 const char *message, const char *const *changes, size_t n_changes,
 		 const char *platform, char ret_id[static DIGEST_BUF], struct err *err);
 
-/* A tar of images: docker's manifest.json and an OCI layout in one, as `docker save` writes it. */
+/* A tar of images: docker's manifest.json and an OCI layout in one, as `docker save` writes it.
+ * platform: what they must be for, NULL for any. */
+struct platform;
 int image_save(struct image_store *is, const char *const *refs, size_t n_refs,
+	       const struct platform *platform,
 	       int (*write)(void *user, const void *data, size_t len), void *user, struct err *err);
 
 /* Any of: name[:tag][@digest], full id, unambiguous id prefix. ERR_NOT_FOUND "No such image: x".

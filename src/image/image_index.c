@@ -19,14 +19,13 @@ struct index {
 	json_t *manifests;
 };
 
+/* The whole name, not only its tag as in an archive of `docker save`: a layout that holds all
+ * images has many of the tag "latest", and skopeo and umoci find one by what stands here. */
 static int index_annotate(json_t *entry, const char *canonical)
 {
-	const char *colon = strrchr(canonical, ':');
-
 	return json_object_set_new(entry, "annotations",
 				   json_pack("{s:s, s:s}", "io.containerd.image.name", canonical,
-					     "org.opencontainers.image.ref.name",
-					     colon ? colon + 1 : canonical));
+					     "org.opencontainers.image.ref.name", canonical));
 }
 
 static int index_row(void *user, struct store_row *row)

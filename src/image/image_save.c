@@ -20,6 +20,7 @@
 #include "base/str.h"
 #include "base/util.h"
 #include "image/image_store.h"
+#include "image/platform.h"
 #include "image/reference.h"
 
 #define SAVE_BUFFER (256 * 1024)
@@ -45,6 +46,8 @@ struct save {
 	size_t images_n;
 	json_t *written;	  /* owned reference: blobs that are in the tar */
 	json_t *manifest, *index; /* owned references: manifest.json, entries of index.json */
+	json_t *repositories;	  /* owned reference: name -> tag -> blob of the topmost layer */
+	const struct platform *platform; /* borrowed: of every image; or NULL */
 };
 
 static void save_done(struct save *sv)
@@ -60,6 +63,7 @@ static void save_done(struct save *sv)
 	json_decref(sv->written);
 	json_decref(sv->manifest);
 	json_decref(sv->index);
+	json_decref(sv->repositories);
 }
 
 static la_ssize_t save_out(struct archive *tar UNUSED, void *user, const void *data, size_t len)
@@ -184,6 +188,58 @@ static int save_index_entry(struct save *sv, const struct image *image, const ch
 	return json_array_append_new(sv->index, entry) < 0 ? -ENOMEM : 0;
 }
 
+/* What clients before manifest.json read: {"busybox": {"latest": "<hex>"}} */
+static int save_repository(struct save *sv, const char *canonical, char **blobs)
+{
+	_cleanup_free_ char *familiar = reference_shorten(canonical);
+	char *colon = familiar ? strrchr(familiar, ':') : NULL;
+	const char *top = "";
+	json_t *tags;
+
+	if (!colon)
+		return -ENOMEM;
+	*colon = '\0';
+	for (; *blobs; blobs++)
+		top = digest_hex(*blobs);
+	tags = json_object_get(sv->repositories, familiar);
+	if (!tags) {
+		tags = json_object();
+		if (json_object_set_new(sv->repositories, familiar, tags) < 0)
+			return -ENOMEM;
+	}
+	return json_object_set_new(tags, colon + 1, json_string(top)) < 0 ? -ENOMEM : 0;
+}
+
+static int save_check_platform(const struct save *sv, const struct image *image, struct err *err)
+{
+	char text[PLATFORM_TEXT_MAX];
+	struct platform have;
+
+	if (!sv->platform)
+		return 0;
+	platform_of_image(image, &have);
+	if (platform_fits(sv->platform, &have))
+		return 0;
+	platform_format(sv->platform, text);
+	return err_user(err, ERR_NOT_FOUND, "no suitable export target found for platform %s",
+			text);
+}
+
+/* Before anything is written: an error is still a status. */
+static int save_check_images(struct save *sv, struct err *err)
+{
+	for (size_t i = 0; sv->platform && i < sv->images_n; i++) {
+		_cleanup_(image_freep) struct image *image = NULL;
+		int r = image_get(sv->is, sv->images[i].id, &image, err);
+
+		if (r == 0)
+			r = save_check_platform(sv, image, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 static int save_image(struct save *sv, const struct save_image *si, struct err *err)
 {
 	_cleanup_(image_strv_freep) char **blobs = NULL;
@@ -209,8 +265,11 @@ static int save_image(struct save *sv, const struct save_image *si, struct err *
 	if (r < 0)
 		return r;
 	r = save_docker_entry(sv, si, blobs);
-	for (size_t i = 0; i < si->tags_n && r == 0; i++)
+	for (size_t i = 0; i < si->tags_n && r == 0; i++) {
 		r = save_index_entry(sv, image, si->tags[i]);
+		if (r == 0)
+			r = save_repository(sv, si->tags[i], blobs);
+	}
 	if (r == 0 && si->tags_n == 0)
 		r = save_index_entry(sv, image, NULL);
 	return r < 0 ? err_oom(err) : 0;
@@ -247,6 +306,8 @@ static int save_resolve(struct save *sv, const char *text, struct err *err)
 	int r;
 
 	r = image_rows_resolve(sv->is, text, id, err);
+	if (r == -ENOENT) /* as it was written, without the tag that goes without saying */
+		return err_user(err, ERR_NOT_FOUND, "No such image: %.300s", text);
 	if (r < 0)
 		return r;
 	(void)save_find(sv, id, &si);
@@ -298,7 +359,7 @@ static int save_resolve_all(struct save *sv, const char *text, bool *ret_found, 
 static int save_open(struct save *sv, const char *const *refs, size_t n_refs, struct err *err)
 {
 	bool found;
-	int r;
+	int r = 0;
 
 	if (n_refs == 0 || n_refs > SAVE_IMAGES_MAX)
 		return err_user(err, ERR_INVALID, "1 to %d images are expected", SAVE_IMAGES_MAX);
@@ -307,7 +368,9 @@ static int save_open(struct save *sv, const char *const *refs, size_t n_refs, st
 	sv->written = json_object();
 	sv->manifest = json_array();
 	sv->index = json_array();
-	if (!sv->images || !sv->buffer || !sv->written || !sv->manifest || !sv->index)
+	sv->repositories = json_object();
+	if (!sv->images || !sv->buffer || !sv->written || !sv->manifest || !sv->index ||
+	    !sv->repositories)
 		return err_oom(err);
 	for (size_t i = 0; i < n_refs; i++) {
 		r = save_resolve_all(sv, refs[i], &found, err);
@@ -318,6 +381,9 @@ static int save_open(struct save *sv, const char *const *refs, size_t n_refs, st
 		if (sv->images_n > SAVE_IMAGES_MAX)
 			return err_user(err, ERR_INVALID, "more than %d images", SAVE_IMAGES_MAX);
 	}
+	r = save_check_images(sv, err);
+	if (r < 0)
+		return r;
 	sv->tar = archive_write_new();
 	if (!sv->tar || archive_write_set_format_pax_restricted(sv->tar) != ARCHIVE_OK)
 		return err_oom(err);
@@ -343,6 +409,8 @@ static int save_run(struct save *sv, struct err *err)
 		r = save_json(sv, "manifest.json", sv->manifest, err);
 	if (r == 0)
 		r = save_text(sv, "oci-layout", SAVE_LAYOUT, err);
+	if (r == 0 && json_object_size(sv->repositories))
+		r = save_json(sv, "repositories", sv->repositories, err);
 	if (r < 0)
 		return r;
 	if (archive_write_close(sv->tar) != ARCHIVE_OK || sv->write_errno)
@@ -355,6 +423,7 @@ static int save_run(struct save *sv, struct err *err)
  * @is:	    Store
  * @refs:   Names or ids; a name without a tag means all of its tags
  * @n_refs: Their number
+ * @platform: What every image must be for, or NULL
  * @write:  Receives the tar; <0 stops
  * @user:   For @write
  * @err:    ERR_NOT_FOUND (before anything is written)
@@ -362,9 +431,10 @@ static int save_run(struct save *sv, struct err *err)
  * Return: 0 or negative errno
  */
 int image_save(struct image_store *is, const char *const *refs, size_t n_refs,
+	       const struct platform *platform,
 	       int (*write)(void *user, const void *data, size_t len), void *user, struct err *err)
 {
-	struct save sv = {.is = is, .write = write, .user = user};
+	struct save sv = {.is = is, .platform = platform, .write = write, .user = user};
 	int r;
 
 	(void)pthread_mutex_lock(&is->lock);

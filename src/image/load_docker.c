@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* load_docker.c - docker's archive form: manifest.json with config, names and layers by path */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
 #include "base/util.h"
 #include "image/image_load.h"
+#include "image/platform.h"
 
 #define LOAD_IMAGES_MAX 1024
 
@@ -61,6 +63,21 @@ static int docker_check_path(const char *path, const struct ingest_blob *blob, s
 	return 0;
 }
 
+/* Whether it is for the platform that was asked for */
+static bool docker_wanted(const struct load *ld, const struct image_draft *draft)
+{
+	struct platform wanted, have = {};
+	struct err ignored = {}; /* the text was made by platform_format() */
+
+	if (!ld->args->platform || platform_parse(ld->args->platform, &wanted, &ignored) < 0)
+		return true;
+	(void)snprintf(have.os, sizeof(have.os), "%s", draft->view.os);
+	(void)snprintf(have.architecture, sizeof(have.architecture), "%s",
+		       draft->view.architecture);
+	(void)snprintf(have.variant, sizeof(have.variant), "%s", draft->view.variant);
+	return platform_fits(&wanted, &have);
+}
+
 static int docker_image(struct load *ld, const json_t *entry, const struct ingest_blob *index,
 			struct err *err)
 {
@@ -81,6 +98,8 @@ static int docker_image(struct load *ld, const json_t *entry, const struct inges
 	r = image_draft_new(ld->in, blob, &draft, err);
 	if (r < 0)
 		return r;
+	if (!docker_wanted(ld, draft))
+		return 0;
 	r = docker_layers(ld, json_object_get(entry, "Layers"), draft, err);
 	if (r < 0)
 		return r;
@@ -119,5 +138,8 @@ int load_docker(struct load *ld, const struct ingest_blob *manifest,
 		if (r < 0)
 			return r;
 	}
+	if (!ld->drafts)
+		return err_user(err, ERR_INVALID,
+				"invalid archive: no image for this platform in manifest.json");
 	return 0;
 }
