@@ -18,7 +18,8 @@ struct agent {
 	struct rpc_server *server;    /* owned */
 	struct container *containers; /* owned, list */
 	struct process *processes;    /* owned, list */
-	struct seed *seed; /* owned: made at boot, waiting for a container; may be NULL */
+	/* owned; made at boot: a rehearsal takes one, the first container another */
+	struct seed *seeds[2];
 	struct poll_watch port;
 	struct poll_watch children; /* signalfd for SIGCHLD */
 	int pid_ns_fd;		    /* our own pid namespace */

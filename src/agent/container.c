@@ -42,13 +42,14 @@ struct container *container_find(struct agent *agent, const char *id)
 	return NULL;
 }
 
-/* The seed that boot made, if it fits; else one made now. */
+/* A seed that boot made, if one is left that fits; else one made now. */
 static int container_take_seed(struct agent *agent, unsigned long flags, struct seed **ret_seed)
 {
-	if (agent->seed && agent->seed->ns_flags == flags) {
-		*ret_seed = TAKE_PTR(agent->seed);
-		return 0;
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(agent->seeds); i++)
+		if (agent->seeds[i] && agent->seeds[i]->ns_flags == flags) {
+			*ret_seed = TAKE_PTR(agent->seeds[i]);
+			return 0;
+		}
 	return seed_new(agent, flags, ret_seed);
 }
 

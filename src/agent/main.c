@@ -73,7 +73,8 @@ static int main_prepare(struct agent *agent)
 	r = sandbox_prepare(agent);
 	if (r < 0)
 		return r;
-	r = seed_new(agent, seed_flags(NULL), &agent->seed);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(agent->seeds); i++)
+		r = seed_new(agent, seed_flags(NULL), &agent->seeds[i]);
 	if (r < 0)
 		return r;
 	/* Not before: a seed would hold a copy of its mounts. */

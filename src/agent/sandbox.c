@@ -23,7 +23,6 @@
 #include "agent/agent.h"
 #include "agent/container.h"
 #include "agent/process.h"
-#include "agent/seed.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -194,26 +193,6 @@ void sandbox_shutdown(struct rpc_server_call *call, const ProtobufCMessage *mess
 	sync();
 	agent->powering_off = true;
 	rpc_server_reply(call, &empty.base);
-}
-
-/**
- * sandbox_replenish() - Replenish(Empty): a new seed where a container took the last one
- * @call:    Call
- * @message: Request
- */
-void sandbox_replenish(struct rpc_server_call *call, const ProtobufCMessage *message UNUSED)
-{
-	Arca__V1__Empty empty = ARCA__V1__EMPTY__INIT;
-	struct agent *agent = agent_of(call);
-	int r = agent->seed ? 0 : seed_new(agent, seed_flags(NULL), &agent->seed);
-	struct err err;
-
-	if (r == 0) {
-		rpc_server_reply(call, &empty.base);
-		return;
-	}
-	(void)err_sys(&err, r, "cannot make a seed");
-	rpc_server_finish(call, RPC_INTERNAL, err.msg);
 }
 
 static void sandbox_off(struct poll_timer *timer UNUSED)

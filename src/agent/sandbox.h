@@ -8,6 +8,5 @@ struct agent;
 
 int sandbox_prepare(struct agent *agent);
 void sandbox_hello(struct rpc_server_call *call, const ProtobufCMessage *message);
-void sandbox_replenish(struct rpc_server_call *call, const ProtobufCMessage *message);
 void sandbox_shutdown(struct rpc_server_call *call, const ProtobufCMessage *message);
 void sandbox_power_off(struct agent *agent);

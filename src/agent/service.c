@@ -17,7 +17,6 @@
 const struct rpc_method agent_methods[] = {
 	SERVICE_UNARY("Sandbox/Hello", hello_request, sandbox_hello),
 	SERVICE_UNARY("Sandbox/Shutdown", empty, sandbox_shutdown),
-	SERVICE_UNARY("Sandbox/Replenish", empty, sandbox_replenish),
 	SERVICE_UNARY("Sandbox/Update", update_request, control_update),
 	SERVICE_UNARY("Sandbox/Pause", pause_request, control_pause),
 	SERVICE_UNARY("Sandbox/RemoveContainer", remove_container_request, control_remove),

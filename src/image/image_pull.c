@@ -155,12 +155,13 @@ static int pull_refuse_schema1(const struct reference *ref, struct err *err)
 {
 	_cleanup_free_ char *familiar = reference_familiar(ref);
 
-	return err_user(err, ERR_INVALID,
-			"Docker Image Format v1 and Docker Image manifest version 2, schema 1 "
-			"support has been removed. Suggest the author of %s to upgrade the image to "
-			"the OCI Format or Docker Image manifest v2, schema 2. More information at "
-			"https://docs.docker.com/go/deprecated-image-specs/",
-			familiar ?: "");
+	return err_user(
+		err, ERR_INVALID,
+		"Docker Image Format v1 and Docker Image manifest version 2, schema 1 "
+		"support has been removed. Suggest the author of %s to upgrade the image to "
+		"the OCI Format or Docker Image manifest v2, schema 2. More information at "
+		"https://docs.docker.com/go/deprecated-image-specs/",
+		familiar ?: "");
 }
 
 /* From the name to the manifest of one image; its bytes go to the ingest. */

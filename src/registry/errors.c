@@ -94,8 +94,9 @@ static const char *errors_phrase(long status)
 		long status;
 		const char *phrase;
 	} phrases[] = {
-		{500, " Internal Server Error"}, {501, " Not Implemented"}, {502, " Bad Gateway"},
-		{503, " Service Unavailable"},	 {504, " Gateway Timeout"}, {507, " Insufficient Storage"},
+		{500, " Internal Server Error"}, {501, " Not Implemented"},
+		{502, " Bad Gateway"},		 {503, " Service Unavailable"},
+		{504, " Gateway Timeout"},	 {507, " Insufficient Storage"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(phrases); i++)

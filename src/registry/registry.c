@@ -29,7 +29,7 @@
 #include "registry/transfer.h"
 
 #define REGISTRY_DENIED                                                                            \
-	"{\"errors\":[{\"code\":\"DENIED\","                                                           \
+	"{\"errors\":[{\"code\":\"DENIED\","                                                       \
 	"\"message\":\"requested access to the resource is denied\"}]}"
 
 DEFINE_CLEANUP(struct registry *, registry_close)
@@ -274,9 +274,9 @@ static int call_name_error(const struct registry_call *call, const char *url, in
 	if (!why.kind)
 		return r;
 	return err_user(err, why.kind, "%s \"%.*s\": %.700s",
-			str_starts(call->path, "manifests/")  ? "Head"
-			: str_eq(call->method, "GET")	      ? "Get"
-							      : call->method,
+			str_starts(call->path, "manifests/") ? "Head"
+			: str_eq(call->method, "GET")	     ? "Get"
+							     : call->method,
 			(int)strcspn(url, "?"), url, why.msg);
 }
 
@@ -349,8 +349,8 @@ int registry_call(struct registry *rg, const struct registry_call *call,
 			_cleanup_free_ char *url =
 				registry_url(rg, rg->settled ? call->path : "/v2/");
 
-			(void)transfer_fail(&t, code, rg->settled ? call->method : "GET",
-					    url ?: "", &why);
+			(void)transfer_fail(&t, code, rg->settled ? call->method : "GET", url ?: "",
+					    &why);
 		}
 		/* of "no TLS" and "nobody there", the last address's words are the plainer ones */
 		if (why.kind && (first.kind == ERR_NONE || code != CURLE_OK))

@@ -425,7 +425,8 @@ static const char *transfer_reason(const struct transfer *t, CURLcode code)
 	case CURLE_OPERATION_TIMEDOUT:
 		return "net/http: request canceled (Client.Timeout exceeded while awaiting data)";
 	case CURLE_SSL_CONNECT_ERROR: /* GnuTLS's words, then OpenSSL's */
-		return strstr(t->words, "unexpected TLS packet") || strstr(t->words, "wrong version")
+		return strstr(t->words, "unexpected TLS packet") ||
+				       strstr(t->words, "wrong version")
 			       ? "http: server gave HTTP response to HTTPS client"
 			       : t->words;
 	case CURLE_PARTIAL_FILE:

@@ -6,11 +6,10 @@
  *
  * What makes a clone's first container slow is that everything happens for the first time: pages of
  * the template are copied when they are written, and under emulation all code is translated. So a
- * VM of the pool starts, runs and removes a small container the way core/ would, and is asked to
- * make anew what that one used up. Afterwards it has no container, no process and no mount, as
- * after its boot.
+ * VM of the pool starts, runs and removes a small container the way core/ would. Afterwards it has
+ *no container, no process and no mount, as after its boot, where it made what two containers need.
  *
- *	Attach(start) -> started, exited -> Release -> RemoveContainer -> Replenish
+ *	Attach(start) -> started, exited -> Release -> RemoveContainer
  *
  * Threads: the caller's waits, the loop's reports. Hostile: the guest, like every other; what it
  * says is looked at no further than "exited".
@@ -138,7 +137,6 @@ int rehearsal_run(struct sandbox *sb, const Arca__V1__StartRequest *request, str
 {
 	Arca__V1__RemoveContainerRequest remove = ARCA__V1__REMOVE_CONTAINER_REQUEST__INIT;
 	Arca__V1__ReleaseRequest release = ARCA__V1__RELEASE_REQUEST__INIT;
-	Arca__V1__Empty empty = ARCA__V1__EMPTY__INIT;
 	int r;
 
 	release.id = request->id;
@@ -148,7 +146,5 @@ int rehearsal_run(struct sandbox *sb, const Arca__V1__StartRequest *request, str
 		r = rehearsal_call(sb, "/arca.v1.Process/Release", &release.base, err);
 	if (r == 0)
 		r = rehearsal_call(sb, "/arca.v1.Sandbox/RemoveContainer", &remove.base, err);
-	if (r == 0)
-		r = rehearsal_call(sb, "/arca.v1.Sandbox/Replenish", &empty.base, err);
 	return r;
 }
