@@ -38,6 +38,7 @@
 #include "core/exec.h"
 #include "core/pulls.h"
 #include "core/rehearsal.h"
+#include "daemon/gc_check.h"
 #include "daemon/guest.h"
 #include "daemon/listen.h"
 #include "daemon/options.h"
@@ -437,6 +438,19 @@ static void daemon_raise_limits(void)
 	}
 }
 
+/* With the data root's lock, so that no daemon changes what is looked at. */
+static int daemon_gc_check(struct daemon *d, struct err *err)
+{
+	int r = 0;
+
+	if (fs_exists(d->opts.data_root)) /* else it says so */
+		r = daemon_lock_root(d->opts.data_root, "data", &d->lock_fds[0], err);
+	if (r == 0)
+		r = gc_check_run(&d->opts, err);
+	cleanup_close(&d->lock_fds[0]);
+	return r;
+}
+
 int main(int argc, char **argv)
 {
 	struct daemon d = {.lock_fds = {-EBADF, -EBADF}};
@@ -458,6 +472,10 @@ int main(int argc, char **argv)
 		options_print_help();
 	} else if (r == 0 && d.opts.show_version) {
 		puts("arcad version " ARCA_VERSION);
+	} else if (r == 0 && d.opts.gc_check != GC_CHECK_NONE) {
+		r = daemon_gc_check(&d, &err);
+		if (r < 0)
+			(void)fprintf(stderr, "arcad: %s\n", err.msg);
 	} else {
 		if (r == 0 && !d.opts.validate)
 			r = guest_find(&d.opts, &err);
@@ -472,5 +490,5 @@ int main(int argc, char **argv)
 		}
 	}
 	options_done(&d.opts);
-	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return r != 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

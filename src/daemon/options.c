@@ -32,6 +32,7 @@ enum option_kind {
 	OPT_ACCEL,
 	OPT_MEMORY, /* MiB from a size */
 	OPT_COUNT,
+	OPT_GC_CHECK, /* a word that may be left out */
 };
 
 struct option {
@@ -95,6 +96,9 @@ static const struct option options_table[] = {
 	{"rehearsal", 0, "rehearsal", OPT_STRING, FIELD(rehearsal),
 	 "File system that VMs of the pool rehearse in"},
 	{"validate", 0, NULL, OPT_BOOL, FIELD(validate), "Check the configuration and exit"},
+	{"gc-check", 0, NULL, OPT_GC_CHECK, FIELD(gc_check),
+	 "Check the image store and exit: 0 consistent, 1 not; =full reads every byte, =repair "
+	 "repairs"},
 	{"version", 'v', NULL, OPT_BOOL, FIELD(show_version), "Print the version and exit"},
 	{"help", 'h', NULL, OPT_BOOL, FIELD(show_help), "Print this and exit"},
 };
@@ -194,6 +198,20 @@ static int options_parse_accel(const char *value, enum vm_accel *ret_accel)
 	return -EINVAL;
 }
 
+static int options_parse_gc_check(const char *value, enum gc_check *ret)
+{
+	static const char *const names[] = {
+		[GC_CHECK_QUICK] = "true", [GC_CHECK_FULL] = "full", [GC_CHECK_REPAIR] = "repair"};
+
+	for (size_t i = GC_CHECK_QUICK; i < ARRAY_SIZE(names); i++) {
+		if (str_eq(value, names[i])) {
+			*ret = (enum gc_check)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
 /* Fill one field from text; the caller names the option in the message when r < 0 and err is empty.
  */
 static int options_set(struct options *opts, const struct option *o, const char *value,
@@ -217,6 +235,9 @@ static int options_set(struct options *opts, const struct option *o, const char 
 		break;
 	case OPT_ACCEL:
 		r = options_parse_accel(value, field);
+		break;
+	case OPT_GC_CHECK:
+		r = options_parse_gc_check(value, field);
 		break;
 	case OPT_MEMORY:
 		r = str_size_bytes(value, &bytes);
@@ -263,7 +284,7 @@ static int options_parse_argv(struct options *opts, int argc, char **argv, bool 
 		}
 		if (!o)
 			return err_user(err, ERR_INVALID, "unknown flag: %s", arg);
-		if (!value && o->kind == OPT_BOOL)
+		if (!value && (o->kind == OPT_BOOL || o->kind == OPT_GC_CHECK))
 			value = "true";
 		if (!value && ++i == argc)
 			return err_user(err, ERR_INVALID, "flag needs an argument: %s", arg);

@@ -17,6 +17,8 @@ struct option_list {
 	size_t n;
 };
 
+enum gc_check { GC_CHECK_NONE, GC_CHECK_QUICK, GC_CHECK_FULL, GC_CHECK_REPAIR };
+
 struct options {
 	struct option_list hosts, labels, log_opts, registry_mirrors, insecure_registries;
 	char *data_root, *exec_root, *config_file, *pidfile, *group, *log_driver; /* owned */
@@ -25,6 +27,7 @@ struct options {
 	enum log_level log_level;
 	bool debug, tls, tls_verify;
 	bool show_version, show_help, validate;
+	enum gc_check gc_check;
 	bool config_file_named; /* --config-file was given: it must exist */
 	enum vm_accel accel;
 	unsigned int vm_memory_mib, vm_cpus, vm_pool;

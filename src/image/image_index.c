@@ -48,6 +48,35 @@ static int index_row(void *user, struct store_row *row)
 }
 
 /**
+ * image_index_text() - index.json as the rows give it
+ * @is:	      Store
+ * @ret_text: Heap text
+ *
+ * Return: 0 or negative errno
+ */
+int image_index_text(struct image_store *is, char **ret_text)
+{
+	_cleanup_(json_decrefp) json_t *doc = NULL;
+	struct index index;
+	int r;
+
+	doc = json_pack("{s:i, s:s, s:[]}", "schemaVersion", 2, "mediaType", OCI_TYPE_INDEX,
+			"manifests");
+	if (!doc)
+		return -ENOMEM;
+	index.manifests = json_object_get(doc, "manifests");
+	r = store_exec(is->store,
+		       "SELECT manifest_type, manifest_digest, manifest_bytes, architecture, os, "
+		       "ref FROM images LEFT JOIN image_tags ON image_id = id "
+		       "WHERE manifest_digest <> '' ORDER BY added_ns, id, ref",
+		       index_row, &index, "");
+	if (r < 0)
+		return r;
+	*ret_text = json_dumps(doc, JSON_COMPACT);
+	return *ret_text ? 0 : -ENOMEM;
+}
+
+/**
  * image_index_write() - Rewrite index.json from the rows
  * @is: Store
  *
@@ -55,25 +84,15 @@ static int index_row(void *user, struct store_row *row)
  */
 int image_index_write(struct image_store *is)
 {
-	_cleanup_(json_decrefp) json_t *doc = NULL;
 	_cleanup_free_ char *path = str_format("%s/index.json", is->root), *text = NULL;
-	struct index index;
 	int r;
 
-	doc = json_pack("{s:i, s:s, s:[]}", "schemaVersion", 2, "mediaType", OCI_TYPE_INDEX,
-			"manifests");
-	if (!doc || !path)
+	if (!path)
 		return -ENOMEM;
-	index.manifests = json_object_get(doc, "manifests");
 	(void)pthread_mutex_lock(&is->index_lock);
-	r = store_exec(is->store,
-		       "SELECT manifest_type, manifest_digest, manifest_bytes, architecture, os, "
-		       "ref FROM images LEFT JOIN image_tags ON image_id = id "
-		       "WHERE manifest_digest <> '' ORDER BY added_ns, id, ref",
-		       index_row, &index, "");
-	text = r == 0 ? json_dumps(doc, JSON_COMPACT) : NULL;
+	r = image_index_text(is, &text);
 	if (r == 0)
-		r = text ? fs_write_file(path, text, strlen(text), 0600) : -ENOMEM;
+		r = fs_write_file(path, text, strlen(text), 0600);
 	(void)pthread_mutex_unlock(&is->index_lock);
 	return r;
 }

@@ -118,8 +118,9 @@ static int names_row(void *user, struct store_row *row)
 	return 0;
 }
 
-/* Remove what is in root/folder and not in the rows that `sql` names. */
-static int sweep_folder(struct image_store *is, const char *folder, const char *sql)
+/* Tell of what is in root/folder and not in the rows that `sql` names. */
+static int garbage_folder(struct image_store *is, const char *folder, const char *sql,
+			  image_garbage_fn fn, void *user)
 {
 	_cleanup_(names_free) struct name *names = NULL;
 	_cleanup_free_ char *dir = str_format("%s/%s", is->root, folder);
@@ -145,12 +146,46 @@ static int sweep_folder(struct image_store *is, const char *folder, const char *
 		if (n)
 			continue;
 		path = str_format("%s/%s", dir, de->d_name);
-		if (!path)
-			return -ENOMEM;
-		r = fs_remove_tree(path);
+		r = path ? fn(user, path) : -ENOMEM;
 		if (r < 0)
-			log_warn("cannot remove %s: %s", path, strerror(-r));
+			return r;
 	}
+	return 0;
+}
+
+/**
+ * image_garbage_each() - Every file that no row names
+ * @is:	  Store; there are no writers
+ * @fn:	  Told the path; may remove it; <0 stops
+ * @user: For @fn
+ *
+ * Return: 0 or negative errno
+ */
+int image_garbage_each(struct image_store *is, image_garbage_fn fn, void *user)
+{
+	static const struct {
+		const char *folder, *sql;
+	} kinds[] = {
+		{"ingest", "SELECT NULL WHERE 0"},
+		{"blobs/sha256", "SELECT id FROM images UNION SELECT manifest_digest FROM images "
+				 "UNION SELECT blob_digest FROM image_layers "
+				 "UNION SELECT blob_digest FROM pulled_layers"},
+		{"layers", "SELECT diff_id FROM layers UNION SELECT diff_id FROM pulled_layers"},
+		{"rootfs", "SELECT chain_id FROM images"},
+	};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds) && r == 0; i++)
+		r = garbage_folder(is, kinds[i].folder, kinds[i].sql, fn, user);
+	return r;
+}
+
+static int sweep_one(void *user UNUSED, const char *path)
+{
+	int r = fs_remove_tree(path);
+
+	if (r < 0)
+		log_warn("cannot remove %s: %s", path, strerror(-r));
 	return 0;
 }
 
@@ -162,23 +197,9 @@ static int sweep_folder(struct image_store *is, const char *folder, const char *
  */
 int image_sweep(struct image_store *is)
 {
-	int r;
-
 	assert(is->writers == 0);
 	is->garbage = false;
-	r = sweep_folder(is, "ingest", "SELECT NULL WHERE 0");
-	if (r == 0)
-		r = sweep_folder(is, "blobs/sha256",
-				 "SELECT id FROM images UNION SELECT manifest_digest FROM images "
-				 "UNION SELECT blob_digest FROM image_layers "
-				 "UNION SELECT blob_digest FROM pulled_layers");
-	if (r == 0)
-		r = sweep_folder(is, "layers",
-				 "SELECT diff_id FROM layers UNION SELECT diff_id FROM "
-				 "pulled_layers");
-	if (r == 0)
-		r = sweep_folder(is, "rootfs", "SELECT chain_id FROM images");
-	return r;
+	return image_garbage_each(is, sweep_one, NULL);
 }
 
 /**
@@ -270,7 +291,14 @@ static int check_images(struct image_store *is)
 	return r;
 }
 
-static int store_folders(struct image_store *is, struct err *err)
+/**
+ * image_store_layout() - Make what every store has
+ * @is:	 Store
+ * @err: Filled on failure
+ *
+ * Return: 0 or negative errno
+ */
+int image_store_layout(struct image_store *is, struct err *err)
 {
 	static const char *const folders[] = {"blobs/sha256", "layers", "rootfs", "ingest"};
 	_cleanup_free_ char *layout = str_format("%s/oci-layout", is->root);
@@ -318,7 +346,7 @@ int image_store_new(const char *root, struct store *store, struct image_store **
 	is->root = strdup(root);
 	if (!is->root)
 		return err_oom(err);
-	r = store_folders(is, err);
+	r = image_store_layout(is, err);
 	if (r < 0)
 		return r;
 	r = check_images(is);

@@ -87,8 +87,12 @@ int pull_kept_check(struct image_store *is);  /* at start: too old, or not whole
 bool pull_kept_whole(struct image_store *is, const char *blob_digest, uint64_t blob_bytes,
 		     const char *diff_id);
 
-int image_index_write(struct image_store *is); /* index.json from the rows */
-int image_sweep(struct image_store *is);       /* is->lock held, no writers */
+int image_store_layout(struct image_store *is, struct err *err); /* folders, oci-layout */
+int image_index_write(struct image_store *is);			 /* index.json from the rows */
+int image_index_text(struct image_store *is, char **ret_text);	 /* what it writes */
+typedef int (*image_garbage_fn)(void *user, const char *path);
+int image_garbage_each(struct image_store *is, image_garbage_fn fn, void *user);
+int image_sweep(struct image_store *is); /* is->lock held, no writers */
 char *image_blob_path(const struct image_store *is, const char *digest);
 
 void image_strv_free(char **strv);

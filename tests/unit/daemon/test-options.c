@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/options.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -32,6 +33,21 @@ TEST(options_take_dockerds_flags)
 	ASSERT_EQ(opts.vm_memory_mib, 1024);
 	ASSERT_EQ(opts.accel, VM_ACCEL_TCG);
 	ASSERT(opts.debug && opts.validate);
+}
+
+/* Goal: the word behind --gc-check may be left out, and what follows is not taken for it. */
+TEST(options_take_a_check_with_and_without_a_word)
+{
+	_cleanup_(options_done) struct options plain = {0}, full = {0}, bad = {0};
+	struct err err = {0};
+
+	ASSERT_OK(PARSE(&plain, &err, (char *)"--gc-check", (char *)"--data-root", (char *)"/d",
+			(char *)"--version"));
+	ASSERT_EQ(plain.gc_check, GC_CHECK_QUICK);
+	ASSERT_STREQ(plain.data_root, "/d");
+	ASSERT_OK(PARSE(&full, &err, (char *)"--gc-check=full", (char *)"--version"));
+	ASSERT_EQ(full.gc_check, GC_CHECK_FULL);
+	ASSERT_ERROR(PARSE(&bad, &err, (char *)"--gc-check=some"), EINVAL);
 }
 
 /* Goal: what cannot be meant is refused by name. */
