@@ -48,7 +48,7 @@ static void word_set(char *to, const char *text)
 {
 	size_t i = 0;
 
-	for (; text[i] && i < PLATFORM_WORD_MAX - 1; i++)
+	for (; i < PLATFORM_WORD_MAX - 1 && text[i]; i++)
 		to[i] = (char)tolower((unsigned char)text[i]);
 	to[i] = '\0';
 }
