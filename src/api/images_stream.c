@@ -18,6 +18,7 @@
 #include "core/core.h"
 #include "core/images.h"
 #include "image/platform.h"
+#include "image/reference.h"
 
 #define CHANGES_MAX 128
 #define SAVE_NAMES_MAX 256 /* as many parameters as a query can have */
@@ -135,6 +136,8 @@ static int image_import_body(struct api *api, struct http_req *req)
 
 	if (import.n_changes > CHANGES_MAX)
 		return err_user(&req->err, ERR_INVALID, "more than %d changes", CHANGES_MAX);
+	if (!str_empty(repo) && !str_empty(tag) && !reference_tag_valid(tag))
+		return err_user(&req->err, ERR_INVALID, "invalid tag format");
 	if (!str_empty(repo)) {
 		ref = str_format("%s%s%s", repo, str_empty(tag) ? "" : ":", tag ? tag : "");
 		if (!ref)

@@ -3,13 +3,16 @@
  * image_changes.c - Dockerfile instructions applied to an image's config
  *
  * For `docker import --change` and `docker commit --change`: the instructions that only touch the
- * config, one a text, without variables. A table maps each to a function over the rest of its line.
+ * config. The texts are joined and read as the lines of a Dockerfile (comments, continuations); a
+ * table maps each instruction to a function over the rest of its line. Words are image_words.c's.
  * All texts come from API clients.
  */
 #include "image/image_changes.h"
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdint.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -18,9 +21,16 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "base/util.h"
+#include "image/image_words.h"
 
 #define CHANGE_BYTES_MAX 65536
 #define CHANGE_PORTS_MAX 65536
+
+struct change {
+	json_t *config;	   /* borrowed: the "config" object of an image */
+	const json_t *env; /* borrowed: its variables before this instruction */
+	bool cmd_set;	   /* by an instruction before this one */
+};
 
 static const char *skip_blanks(const char *s)
 {
@@ -30,6 +40,23 @@ static const char *skip_blanks(const char *s)
 static int need_argument(const char *name, struct err *err)
 {
 	return err_user(err, ERR_INVALID, "%s requires at least one argument", name);
+}
+
+/* ["a", 1]: neither a list of words nor a text */
+static int check_json_form(const char *rest, struct err *err)
+{
+	json_t *array = *rest == '[' ? json_loads(rest, 0, NULL) : NULL, *entry;
+	bool strings = true;
+	size_t i;
+
+	if (json_is_array(array))
+		json_array_foreach (array, i, entry)
+			strings &= json_is_string(entry);
+	json_decref(array);
+	if (strings)
+		return 0;
+	return err_user(err, ERR_INVALID,
+			"when using JSON array syntax, arrays must be comprised of strings only");
 }
 
 /* ["a", "b"]: the array; anything else: NULL */
@@ -58,7 +85,7 @@ static json_t *shell_form(const json_t *config, const char *rest)
 	json_t *argv = json_array_size(shell) ? json_copy((json_t *)shell)
 					      : json_pack("[s, s]", "/bin/sh", "-c");
 
-	if (json_array_append_new(argv, json_string(rest)) < 0) {
+	if (*rest && json_array_append_new(argv, json_string(rest)) < 0) {
 		json_decref(argv);
 		return NULL;
 	}
@@ -70,73 +97,76 @@ static int set_new(json_t *config, const char *key, json_t *value, struct err *e
 	return json_object_set_new(config, key, value) < 0 ? err_oom(err) : 0;
 }
 
-static int change_cmd(json_t *config, const char *rest, struct err *err)
+static int change_cmd(struct change *c, const char *rest, struct err *err)
 {
 	json_t *argv = json_form(rest);
+	int r = check_json_form(rest, err);
 
-	return set_new(config, "Cmd", argv ? argv : shell_form(config, rest), err);
+	if (r < 0)
+		return r;
+	c->cmd_set = true;
+	return set_new(c->config, "Cmd", argv ? argv : shell_form(c->config, rest), err);
 }
 
-static int change_entrypoint(json_t *config, const char *rest, struct err *err)
+static int change_entrypoint(struct change *c, const char *rest, struct err *err)
 {
 	json_t *argv = json_form(rest);
+	int r = check_json_form(rest, err);
 
+	if (r < 0)
+		return r;
 	/* as in a Dockerfile, an entrypoint of one's own drops the inherited command */
-	(void)json_object_del(config, "Cmd");
-	return set_new(config, "Entrypoint", argv ? argv : shell_form(config, rest), err);
+	if (!c->cmd_set)
+		(void)json_object_del(c->config, "Cmd");
+	if (!*rest)
+		argv = json_null();
+	return set_new(c->config, "Entrypoint", argv ? argv : shell_form(c->config, rest), err);
 }
 
-/* Next word, quotes and backslashes undone; NULL at the end. -EINVAL for an open quote. */
-static int next_word(const char **at, char **ret)
+/* What a word or a whole line says, variables taken from the config's Env */
+static int expand(const struct change *c, const char *text, char **ret, struct err *err)
 {
-	_cleanup_buf_ struct buf word = {};
-	const char *s = skip_blanks(*at);
-	char quote = 0;
-
-	*ret = NULL;
-	if (!*s)
-		return 0;
-	buf_add(&word, "", 0);
-	for (; *s && (quote || !isspace((unsigned char)*s)); s++) {
-		if (quote ? *s == quote : *s == '"' || *s == '\'') {
-			quote = quote ? 0 : *s;
-			continue;
-		}
-		if (*s == '\\' && s[1] && quote != '\'' && (quote != '"' || strchr("\"\\$", s[1])))
-			s++;
-		buf_add(&word, s, 1);
-	}
-	if (quote)
-		return -EINVAL;
-	*at = s;
-	*ret = word.len ? buf_steal(&word) : strdup("");
-	return *ret ? 0 : -ENOMEM;
+	return image_word_expand(text, c->env, ret, err);
 }
 
 typedef int (*pair_fn)(json_t *config, const char *name, const char *value);
 
+static int add_pair(struct change *c, const char *key, const char *value, const char *name,
+		    pair_fn fn, struct err *err)
+{
+	_cleanup_free_ char *k = NULL, *v = NULL;
+	int r = expand(c, key, &k, err);
+
+	if (r == 0)
+		r = expand(c, value, &v, err);
+	if (r < 0)
+		return r;
+	if (!*k)
+		return err_user(err, ERR_INVALID, "%s names can not be blank", name);
+	return fn(c->config, k, v) < 0 ? err_oom(err) : 0;
+}
+
 /* "a=b c='d e'", or the old "a the rest" */
-static int each_pair(json_t *config, const char *rest, const char *name, pair_fn fn,
+static int each_pair(struct change *c, const char *rest, const char *name, pair_fn fn,
 		     struct err *err)
 {
-	size_t first = strcspn(rest, " \t=");
+	_cleanup_free_ char *first = NULL;
+	const char *at = rest;
+	int r = image_word_next(&at, &first);
 
-	if (rest[first] != '=') {
-		_cleanup_free_ char *key = strndup(rest, first);
-		const char *value = skip_blanks(rest + first);
-
-		if (!*value)
+	if (r < 0)
+		return err_oom(err);
+	if (!strchr(first, '=')) {
+		at = skip_blanks(at);
+		if (!*at)
 			return err_user(err, ERR_INVALID, "%s must have two arguments", name);
-		return !key || fn(config, key, value) < 0 ? err_oom(err) : 0;
+		return add_pair(c, first, at, name, fn, err);
 	}
 	for (;;) {
 		_cleanup_free_ char *word = NULL;
 		char *equals;
-		int r = next_word(&rest, &word);
 
-		if (r == -EINVAL)
-			return err_user(err, ERR_INVALID, "%s: unexpected end of statement", name);
-		if (r < 0)
+		if (image_word_next(&rest, &word) < 0)
 			return err_oom(err);
 		if (!word)
 			return 0;
@@ -147,11 +177,10 @@ static int each_pair(json_t *config, const char *rest, const char *name, pair_fn
 				"Syntax error - can't find = in \"%.100s\". Must be of the form: "
 				"name=value",
 				word);
-		if (equals == word)
-			return err_user(err, ERR_INVALID, "%s names can not be blank", name);
 		*equals = '\0';
-		if (fn(config, word, equals + 1) < 0)
-			return err_oom(err);
+		r = add_pair(c, word, equals + 1, name, fn, err);
+		if (r < 0)
+			return r;
 	}
 }
 
@@ -188,25 +217,29 @@ static int pair_label(json_t *config, const char *name, const char *value)
 				   json_string(value));
 }
 
-static int change_env(json_t *config, const char *rest, struct err *err)
+static int change_env(struct change *c, const char *rest, struct err *err)
 {
-	return each_pair(config, rest, "ENV", pair_env, err);
+	return each_pair(c, rest, "ENV", pair_env, err);
 }
 
-static int change_label(json_t *config, const char *rest, struct err *err)
+static int change_label(struct change *c, const char *rest, struct err *err)
 {
-	return each_pair(config, rest, "LABEL", pair_label, err);
+	return each_pair(c, rest, "LABEL", pair_label, err);
 }
 
-/* "80", "80/udp", "8000-8010/tcp" */
+/* "80", "80/udp", "8000-8010/tcp"; what is before a colon is for those who publish it */
 static int expose(json_t *config, const char *word, struct err *err)
 {
 	json_t *ports = sub_value(config, "ExposedPorts", json_object);
-	const char *slash = strchr(word, '/'), *protocol = slash ? slash + 1 : "tcp";
-	_cleanup_free_ char *range = strndup(word, slash ? (size_t)(slash - word) : strlen(word));
+	const char *colon = strrchr(word, ':'), *slash, *protocol;
+	_cleanup_free_ char *range = NULL;
 	uint64_t from, to;
 	char *dash;
 
+	word = colon ? colon + 1 : word;
+	slash = strchr(word, '/');
+	protocol = slash ? slash + 1 : "tcp";
+	range = strndup(word, slash ? (size_t)(slash - word) : strlen(word));
 	if (!range)
 		return err_oom(err);
 	dash = strchr(range, '-');
@@ -214,10 +247,11 @@ static int expose(json_t *config, const char *word, struct err *err)
 		*dash = '\0';
 	if (str_u64(range, 65535, &from) < 0 || str_u64(dash ? dash + 1 : range, 65535, &to) < 0 ||
 	    to < from)
-		return err_user(err, ERR_INVALID, "invalid containerPort: %.60s", word);
+		return err_user(err, ERR_INVALID, "Invalid containerPort: %.*s",
+				(int)MIN(strcspn(word, "/"), (size_t)60), word);
 	if (strcasecmp(protocol, "tcp") != 0 && strcasecmp(protocol, "udp") != 0 &&
 	    strcasecmp(protocol, "sctp") != 0)
-		return err_user(err, ERR_INVALID, "invalid proto: %.60s", protocol);
+		return err_user(err, ERR_INVALID, "Invalid proto: %.60s", protocol);
 	for (uint64_t port = from; port <= to; port++) {
 		char key[24];
 
@@ -231,77 +265,139 @@ static int expose(json_t *config, const char *word, struct err *err)
 	return 0;
 }
 
-static int change_expose(json_t *config, const char *rest, struct err *err)
+static int change_expose(struct change *c, const char *rest, struct err *err)
 {
 	for (;;) {
-		_cleanup_free_ char *word = NULL;
-		int r = next_word(&rest, &word);
+		_cleanup_free_ char *word = NULL, *text = NULL;
+		int r = image_word_next(&rest, &word);
 
 		if (r < 0)
-			return err_user(err, ERR_INVALID, "EXPOSE: unexpected end of statement");
+			return err_oom(err);
 		if (!word)
 			return 0;
-		r = expose(config, word, err);
+		r = expand(c, word, &text, err);
+		if (r == 0)
+			r = expose(c->config, text, err);
 		if (r < 0)
 			return r;
 	}
 }
 
-static int add_volume(json_t *config, const char *path, struct err *err)
+static int add_volume(struct change *c, const char *word, struct err *err)
 {
+	_cleanup_free_ char *path = NULL;
+	int r = expand(c, word, &path, err);
+
+	if (r < 0)
+		return r;
 	if (!*path)
 		return err_user(err, ERR_INVALID, "VOLUME specified can not be an empty string");
-	return json_object_set_new(sub_value(config, "Volumes", json_object), path, json_object()) <
-			       0
+	return json_object_set_new(sub_value(c->config, "Volumes", json_object), path,
+				   json_object()) < 0
 		       ? err_oom(err)
 		       : 0;
 }
 
-static int change_volume(json_t *config, const char *rest, struct err *err)
+static int change_volume(struct change *c, const char *rest, struct err *err)
 {
 	_cleanup_(json_decrefp) json_t *array = json_form(rest);
 	json_t *entry;
 	size_t i;
-	int r = 0;
+	int r = check_json_form(rest, err);
 
+	if (r < 0)
+		return r;
+	if (array && !json_array_size(array))
+		return need_argument("VOLUME", err);
 	json_array_foreach (array, i, entry)
 		if (r == 0)
-			r = add_volume(config, json_string_value(entry), err);
+			r = add_volume(c, json_string_value(entry), err);
 	while (!array && r == 0) {
 		_cleanup_free_ char *word = NULL;
 
-		if (next_word(&rest, &word) < 0)
-			return err_user(err, ERR_INVALID, "VOLUME: unexpected end of statement");
+		if (image_word_next(&rest, &word) < 0)
+			return err_oom(err);
 		if (!word)
 			break;
-		r = add_volume(config, word, err);
+		r = add_volume(c, word, err);
 	}
 	return r;
 }
 
-static int change_user(json_t *config, const char *rest, struct err *err)
+static int change_user(struct change *c, const char *rest, struct err *err)
 {
-	return set_new(config, "User", json_string(rest), err);
+	_cleanup_free_ char *user = NULL;
+	int r = expand(c, rest, &user, err);
+
+	return r < 0 ? r : set_new(c->config, "User", json_string(user), err);
 }
 
-static int change_stopsignal(json_t *config, const char *rest, struct err *err)
+static bool signal_known(const char *text)
 {
-	return set_new(config, "StopSignal", json_string(rest), err);
+	uint64_t number;
+
+	if (str_u64(text, INT32_MAX, &number) == 0)
+		return number > 0;
+	if (strncasecmp(text, "SIG", 3) == 0)
+		text += 3;
+	for (int i = 1; i < 32; i++)
+		if (sigabbrev_np(i) && strcasecmp(sigabbrev_np(i), text) == 0)
+			return true;
+	return strncasecmp(text, "RTMIN", 5) == 0 || strncasecmp(text, "RTMAX", 5) == 0;
 }
 
-static int change_workdir(json_t *config, const char *rest, struct err *err)
+static int change_stopsignal(struct change *c, const char *rest, struct err *err)
 {
-	const char *old = json_string_value(json_object_get(config, "WorkingDir"));
-	_cleanup_free_ char *path = NULL;
+	_cleanup_free_ char *name = NULL;
+	int r = expand(c, rest, &name, err);
 
-	if (*rest == '/')
-		path = strdup(rest);
-	else
-		path = str_format("%s/%s", str_empty(old) || str_eq(old, "/") ? "" : old, rest);
-	return path ? set_new(config, "WorkingDir", json_string(path), err) : err_oom(err);
+	if (r < 0)
+		return r;
+	if (!signal_known(name))
+		return err_user(err, ERR_INVALID, "invalid signal: %.60s", name);
+	return set_new(c->config, "StopSignal", json_string(name), err);
 }
 
-static int change_onbuild(json_t *config, const char *rest, struct err *err)
+/* "/a/../b/" -> "/b", in place; it begins with a slash */
+static void clean_path(char *path)
+{
+	size_t len = 0, n;
+
+	for (const char *at = path; *at; at += n) {
+		at += strspn(at, "/");
+		n = strcspn(at, "/");
+		if (n == 0 || (n == 1 && at[0] == '.'))
+			continue;
+		if (n == 2 && at[0] == '.' && at[1] == '.') {
+			while (len && path[--len] != '/')
+				;
+			continue;
+		}
+		path[len++] = '/'; /* never beyond where it is read */
+		memmove(path + len, at, n);
+		len += n;
+	}
+	if (!len)
+		path[len++] = '/';
+	path[len] = '\0';
+}
+
+static int change_workdir(struct change *c, const char *rest, struct err *err)
+{
+	const char *old = json_string_value(json_object_get(c->config, "WorkingDir"));
+	_cleanup_free_ char *path = NULL, *given = NULL;
+	int r = expand(c, rest, &given, err);
+
+	if (r < 0)
+		return r;
+	path = str_format("%s/%s", *given == '/' || str_empty(old) ? "" : old, given);
+	if (!path)
+		return err_oom(err);
+	clean_path(path);
+	return set_new(c->config, "WorkingDir", json_string(path), err);
+}
+
+static int change_onbuild(struct change *c, const char *rest, struct err *err)
 {
 	static const char *const refused[] = {"ONBUILD", "MAINTAINER", "FROM"};
 	size_t len = strcspn(rest, " \t");
@@ -313,8 +409,8 @@ static int change_onbuild(json_t *config, const char *rest, struct err *err)
 				i == 0 ? "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed"
 				       : "%s isn't allowed as an ONBUILD trigger",
 				refused[i]);
-	return json_array_append_new(sub_value(config, "OnBuild", json_array), json_string(rest)) <
-			       0
+	return json_array_append_new(sub_value(c->config, "OnBuild", json_array),
+				     json_string(rest)) < 0
 		       ? err_oom(err)
 		       : 0;
 }
@@ -353,122 +449,199 @@ static int parse_duration(const char *s, int64_t *ret_ns)
 	return 0;
 }
 
+static int health_duration(json_t *health, const char *key, const char *name, const char *text,
+			   struct err *err)
+{
+	int64_t ns;
+
+	if (parse_duration(text, &ns) < 0)
+		return err_user(err, ERR_INVALID, "time: invalid duration \"%.60s\"", text);
+	if (ns != 0 && ns < 1000000)
+		return err_user(err, ERR_INVALID, "Interval \"%s\" cannot be less than 1ms", name);
+	return ns ? set_new(health, key, json_integer(ns), err) : 0;
+}
+
 static int health_flag(json_t *health, const char *word, struct err *err)
 {
 	static const struct {
-		const char *flag, *key;
-	} flags[] = {{"--interval=", "Interval"},
-		     {"--timeout=", "Timeout"},
-		     {"--start-period=", "StartPeriod"},
-		     {"--start-interval=", "StartInterval"}};
-	uint64_t retries;
-	int64_t ns;
+		const char *name, *key;
+	} flags[] = {{"interval", "Interval"},
+		     {"timeout", "Timeout"},
+		     {"start-period", "StartPeriod"},
+		     {"start-interval", "StartInterval"}};
+	size_t len = strcspn(word, "=");
+	const char *value = word[len] ? word + len + 1 : "";
+	int64_t retries;
 
-	if (str_starts(word, "--retries=")) {
-		if (str_u64(word + strlen("--retries="), 1000000, &retries) < 0)
-			return err_user(err, ERR_INVALID, "invalid --retries: %.60s", word);
-		return set_new(health, "Retries", json_integer((json_int_t)retries), err);
+	if (len == strlen("--retries") && str_starts(word, "--retries=")) {
+		if (str_i64(value, &retries) < 0 || retries > INT32_MAX)
+			return err_user(err, ERR_INVALID,
+					"strconv.ParseInt: parsing \"%.60s\": invalid syntax",
+					value);
+		if (retries < 0)
+			return err_user(err, ERR_INVALID, "--retries cannot be negative (%lld)",
+					(long long)retries);
+		return retries ? set_new(health, "Retries", json_integer(retries), err) : 0;
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
-		if (!str_starts(word, flags[i].flag))
-			continue;
-		if (parse_duration(word + strlen(flags[i].flag), &ns) < 0 ||
-		    (ns != 0 && ns < 1000000))
-			return err_user(err, ERR_INVALID, "Interval %.60s cannot be less than 1ms",
-					word);
-		return set_new(health, flags[i].key, json_integer(ns), err);
-	}
-	return err_user(err, ERR_INVALID, "unknown flag: %.60s", word);
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
+		if (strlen(flags[i].name) + 2 == len && word[len] &&
+		    strncmp(word + 2, flags[i].name, len - 2) == 0)
+			return health_duration(health, flags[i].key, flags[i].name, value, err);
+	return err_user(err, ERR_INVALID, "unknown flag: %.*s", (int)MIN(len, (size_t)60), word);
 }
 
-static int change_healthcheck(json_t *config, const char *rest, struct err *err)
+/* "NONE", "CMD [...]", "CMD text" */
+static int health_test(const char *rest, json_t *health, struct err *err)
 {
-	_cleanup_(json_decrefp) json_t *health = json_object();
+	size_t len = strcspn(rest, " \t");
+	const char *command = skip_blanks(rest + len);
+	char type[61];
 	json_t *test;
-	size_t len;
 
-	while (str_starts(rest, "--")) {
-		_cleanup_free_ char *word = NULL;
-		int r;
-
-		if (next_word(&rest, &word) < 0)
-			return err_user(err, ERR_INVALID, "HEALTHCHECK: unexpected end");
-		r = health_flag(health, word, err);
-		if (r < 0)
-			return r;
-		rest = skip_blanks(rest);
-	}
-	len = strcspn(rest, " \t");
-	if (len == 4 && strncasecmp(rest, "NONE", 4) == 0) {
+	for (size_t i = 0; i <= MIN(len, sizeof(type) - 1); i++)
+		type[i] = i < MIN(len, sizeof(type) - 1) ? (char)toupper((unsigned char)rest[i])
+							 : '\0';
+	if (str_eq(type, "NONE")) {
+		if (*command)
+			return err_user(err, ERR_INVALID, "HEALTHCHECK NONE takes no arguments");
+		(void)json_object_clear(health);
 		test = json_pack("[s]", "NONE");
-	} else if (len == 3 && strncasecmp(rest, "CMD", 3) == 0 && *skip_blanks(rest + 3)) {
-		rest = skip_blanks(rest + 3);
-		test = json_form(rest);
+	} else if (str_eq(type, "CMD")) {
+		if (!*command)
+			return err_user(err, ERR_INVALID, "Missing command after HEALTHCHECK CMD");
+		test = json_form(command);
 		if (test)
 			(void)json_array_insert_new(test, 0, json_string("CMD"));
 		else
-			test = json_pack("[s, s]", "CMD-SHELL", rest);
+			test = json_pack("[s, s]", "CMD-SHELL", command);
 	} else {
-		return err_user(err, ERR_INVALID, "Unknown type \"%.60s\" in HEALTHCHECK (try CMD)",
-				rest);
+		return err_user(err, ERR_INVALID, "Unknown type \"%s\" in HEALTHCHECK (try CMD)",
+				type);
 	}
-	if (json_object_set_new(health, "Test", test) < 0)
-		return err_oom(err);
-	return set_new(config, "Healthcheck", json_incref(health), err);
+	return set_new(health, "Test", test, err);
 }
+
+static int change_healthcheck(struct change *c, const char *rest, struct err *err)
+{
+	_cleanup_(json_decrefp) json_t *health = json_object();
+	int r = 0;
+
+	while (str_starts(rest, "--") && r == 0) {
+		_cleanup_free_ char *word = NULL;
+
+		if (image_word_next(&rest, &word) < 0)
+			return err_oom(err);
+		r = health_flag(health, word, err);
+		rest = skip_blanks(rest);
+	}
+	if (r == 0)
+		r = health_test(rest, health, err);
+	return r < 0 ? r : set_new(c->config, "Healthcheck", json_incref(health), err);
+}
+
+enum arguments { ARGS_ANY, ARGS_SOME, ARGS_ONE };
 
 static const struct {
 	const char *name;
-	int (*apply)(json_t *config, const char *rest, struct err *err);
+	enum arguments arguments;
+	int (*apply)(struct change *c, const char *rest, struct err *err);
 } instructions[] = {
-	{"CMD", change_cmd},	     {"ENTRYPOINT", change_entrypoint},	  {"ENV", change_env},
-	{"EXPOSE", change_expose},   {"HEALTHCHECK", change_healthcheck}, {"LABEL", change_label},
-	{"ONBUILD", change_onbuild}, {"STOPSIGNAL", change_stopsignal},	  {"USER", change_user},
-	{"VOLUME", change_volume},   {"WORKDIR", change_workdir},
+	{"CMD", ARGS_ANY, change_cmd},
+	{"ENTRYPOINT", ARGS_ANY, change_entrypoint},
+	{"ENV", ARGS_SOME, change_env},
+	{"EXPOSE", ARGS_SOME, change_expose},
+	{"HEALTHCHECK", ARGS_SOME, change_healthcheck},
+	{"LABEL", ARGS_SOME, change_label},
+	{"ONBUILD", ARGS_SOME, change_onbuild},
+	{"STOPSIGNAL", ARGS_ONE, change_stopsignal},
+	{"USER", ARGS_ONE, change_user},
+	{"VOLUME", ARGS_SOME, change_volume},
+	{"WORKDIR", ARGS_ONE, change_workdir},
 };
 
-static int change_apply(json_t *config, const char *text, struct err *err)
+static int change_apply(struct change *c, const char *line, struct err *err)
 {
-	const char *line = skip_blanks(text), *rest;
-	_cleanup_free_ char *trimmed = NULL;
-	size_t len = strcspn(line, " \t\r\n"), end;
+	_cleanup_(json_decrefp) json_t *env = NULL;
+	size_t len = strcspn(line, " \t\r\n");
+	const char *rest = skip_blanks(line + len);
 
-	if (strlen(text) > CHANGE_BYTES_MAX || !json_is_object(config))
-		return err_user(err, ERR_INVALID, "invalid change");
-	rest = skip_blanks(line + len);
-	for (end = strlen(rest); end && isspace((unsigned char)rest[end - 1]); end--)
-		;
-	trimmed = strndup(rest, end);
-	if (!trimmed)
-		return err_oom(err);
+	/* a line sees the variables as they were before it */
+	env = json_copy(json_object_get(c->config, "Env"));
+	c->env = env;
 	for (size_t i = 0; i < ARRAY_SIZE(instructions); i++) {
 		if (strlen(instructions[i].name) != len ||
 		    strncasecmp(instructions[i].name, line, len) != 0)
 			continue;
-		if (!*trimmed)
+		if (!*rest && instructions[i].arguments == ARGS_ONE)
+			return err_user(err, ERR_INVALID, "%s requires exactly one argument",
+					instructions[i].name);
+		if (!*rest && instructions[i].arguments == ARGS_SOME)
 			return need_argument(instructions[i].name, err);
-		return instructions[i].apply(config, trimmed, err);
+		return instructions[i].apply(c, rest, err);
 	}
 	return err_user(err, ERR_INVALID, "%.*s is not a valid change command",
 			(int)MIN(len, (size_t)60), line);
 }
 
+/* The next instruction of a Dockerfile, continued lines joined, blank ends cut; false at the end */
+static bool next_line(const char **at, struct buf *line)
+{
+	bool more = true;
+
+	buf_consume(line, line->len);
+	while (**at && more) {
+		size_t len = strcspn(*at, "\n"), end = len;
+		const char *text = *at;
+
+		*at += len + (text[len] == '\n');
+		while (end && isspace((unsigned char)text[end - 1]))
+			end--;
+		if (end == 0 || *skip_blanks(text) == '#')
+			continue; /* also between continued lines */
+		more = text[end - 1] == '\\';
+		buf_add(line, text, end - more);
+	}
+	while (line->len && isspace((unsigned char)line->data[line->len - 1]))
+		line->len--;
+	buf_add(line, "", 1);
+	return line->len > 1;
+}
+
 /**
  * image_changes_apply() - Apply instructions in order
  * @config:  The "config" object of an image; half-changed on failure
- * @changes: One instruction each; blank ones are passed over
- * @n:	     Their number
+ * @changes: Lines of a Dockerfile, which may go on in the next text
+ * @n:	     Number of texts
  * @err:     ERR_INVALID
  *
  * Return: 0 or negative errno
  */
 int image_changes_apply(json_t *config, const char *const *changes, size_t n, struct err *err)
 {
-	for (size_t i = 0; i < n; i++) {
-		int r = *skip_blanks(changes[i]) ? change_apply(config, changes[i], err) : 0;
+	_cleanup_buf_ struct buf all = {}, line = {};
+	struct change c = {.config = config};
+	bool found = false;
+	const char *at;
+	int r;
 
+	if (n == 0)
+		return 0;
+	for (size_t i = 0; i < n; i++) {
+		if (strlen(changes[i]) > CHANGE_BYTES_MAX || !json_is_object(config))
+			return err_user(err, ERR_INVALID, "invalid change");
+		buf_adds(&all, changes[i]);
+		buf_adds(&all, "\n");
+	}
+	buf_add(&all, "", 1);
+	if (all.failed)
+		return err_oom(err);
+	for (at = all.data; next_line(&at, &line);) {
+		if (line.failed)
+			return err_oom(err);
+		found = true;
+		r = change_apply(&c, skip_blanks(line.data), err);
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	return found ? 0 : err_user(err, ERR_INVALID, "file with no instructions");
 }

@@ -14,6 +14,7 @@
 #include "base/util.h"
 #include "image/image_changes.h"
 #include "image/image_store.h"
+#include "image/platform.h"
 #include "image/reference.h"
 #include "image/unpack.h"
 
@@ -22,44 +23,31 @@
 
 struct import {
 	const char *message;
-	const char *architecture, *variant;
-	char *platform;	      /* owned: what the two above point into */
+	struct platform platform;
 	json_t *image_config; /* owned reference */
 	char *canonical;      /* owned; NULL without a name */
 };
 
 static void import_done(struct import *im)
 {
-	free(im->platform);
 	json_decref(im->image_config);
 	free(im->canonical);
 }
 
-/* "linux/arm64/v8", "arm64", NULL */
+/* "linux/arm64/v8", "arm64", NULL for this machine's without a variant */
 static int import_platform(struct import *im, const char *platform, struct err *err)
 {
-	char *arch, *variant;
+	int r;
 
-	im->variant = "";
-	im->architecture = oci_host_architecture();
+	platform_of_host(&im->platform);
+	im->platform.variant[0] = '\0';
 	if (str_empty(platform))
 		return 0;
-	im->platform = strdup(platform);
-	if (!im->platform)
-		return err_oom(err);
-	arch = strchr(im->platform, '/');
-	if (arch)
-		*arch++ = '\0';
-	if (!str_eq(im->platform, "linux"))
-		return err_user(err, ERR_INVALID, "operating system is not supported: %.60s",
-				im->platform);
-	if (!arch)
-		return 0;
-	variant = strchr(arch, '/');
-	if (variant)
-		*variant++ = '\0';
-	im->architecture = arch;
-	im->variant = variant ? variant : "";
+	r = platform_parse(platform, &im->platform, err);
+	if (r < 0)
+		return r;
+	if (!str_eq(im->platform.os, "linux"))
+		return err_user(err, ERR_INVALID, "operating system is not supported");
 	return 0;
 }
 
@@ -122,11 +110,11 @@ static char *import_config(const struct import *im, const char *diff_id)
 
 	clock_format_rfc3339(clock_realtime_ns(), now);
 	doc = json_pack("{s:s, s:s, s:s, s:O, s:[{s:s, s:s}], s:{s:s, s:[s]}}", "created", now,
-			"architecture", im->architecture, "os", "linux", "config", im->image_config,
-			"history", "created", now, "comment", im->message, "rootfs", "type",
-			"layers", "diff_ids", diff_id);
-	if (doc && *im->variant)
-		(void)json_object_set_new(doc, "variant", json_string(im->variant));
+			"architecture", im->platform.architecture, "os", "linux", "config",
+			im->image_config, "history", "created", now, "comment", im->message,
+			"rootfs", "type", "layers", "diff_ids", diff_id);
+	if (doc && *im->platform.variant)
+		(void)json_object_set_new(doc, "variant", json_string(im->platform.variant));
 	return doc ? json_dumps(doc, JSON_COMPACT) : NULL;
 }
 

@@ -46,11 +46,11 @@ static bool word_among(const char *word, const char *const *words, size_t n)
 
 static void word_set(char *to, const char *text)
 {
-	size_t i = 0;
+	size_t len = strnlen(text, PLATFORM_WORD_MAX - 1);
 
-	for (; i < PLATFORM_WORD_MAX - 1 && text[i]; i++)
+	for (size_t i = 0; i < len; i++)
 		to[i] = (char)tolower((unsigned char)text[i]);
-	to[i] = '\0';
+	to[len] = '\0';
 }
 
 static void platform_normalise(const struct platform *p, struct platform *ret)
@@ -183,6 +183,8 @@ int platform_parse(const char *text, struct platform *ret, struct err *err)
 		word_set(p.variant, words[2]);
 	}
 	platform_normalise(&p, &n);
+	if (count == 2 && str_eq(n.architecture, "arm64") && !*n.variant)
+		word_set(n.variant, "v8"); /* who spells it out gets it spelled out */
 	*ret = n;
 	return 0;
 }

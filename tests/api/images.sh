@@ -47,6 +47,18 @@ t_import_makes_an_image() {
 	eq "$(docker image inspect -f '{{.RootFS.Layers}}' imported:gz)" "$(docker image inspect -f '{{.RootFS.Layers}}' imported:zst)"
 	docker rmi imported:1 imported:gz imported:zst >/dev/null
 }
+t_import_reads_changes_as_a_dockerfile() {
+	import() { # KEY VALUE...
+		local q=fromSrc=-; while [ $# -gt 0 ]; do q="$q&$1=$(jq -rn --arg x "$2" '$x | @uri')"; shift 2; done
+		api POST "/v1.51/images/create?$q" --data-binary @"$ROOT/r.tar" -H 'Content-Type: application/x-tar' | jq -r '.message // .status'
+	}
+	local id; id=$(import changes 'ENV P=/x' changes 'WORKDIR $P/../y/' changes 'CMD a \' changes b platform linux/arm64 message why repo imported tag 2)
+	eq "$(api GET "/images/$id/json" | jq -c '[.Config.Cmd, .Config.WorkingDir, .Architecture, .Comment, .RepoTags]')" '[["/bin/sh","-c","a b"],"/y","arm64","why",["imported:2"]]'
+	eq "$(import changes 'RUN x')" "RUN is not a valid change command"; eq "$(import changes '')" "file with no instructions"
+	eq "$(import repo a tag '!!')" "invalid tag format"; eq "$(import platform windows/amd64)" "operating system is not supported"
+	eq "$(import platform foo)" '"foo": unknown operating system or architecture: invalid argument'
+	docker rmi imported:2 >/dev/null
+}
 t_whiteouts_over_120_layers() {
 	image layers120
 	eq "$(docker image inspect -f '{{len .RootFS.Layers}}' layers120)" 120

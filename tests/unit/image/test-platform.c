@@ -13,7 +13,7 @@ TEST(words_of_the_command_line_are_read)
 	static const struct {
 		const char *text, *want;
 	} cases[] = {
-		{"linux/amd64", "linux/amd64"},	    {"linux/arm64/v8", "linux/arm64"},
+		{"linux/amd64", "linux/amd64"},	    {"linux/arm64/v8", "linux/arm64/v8"},
 		{"arm64", "linux/arm64"},	    {"aarch64", "linux/arm64"},
 		{"linux/x86_64", "linux/amd64"},    {"linux/arm", "linux/arm/v7"},
 		{"armel", "linux/arm/v6"},	    {"linux/arm/7", "linux/arm/v7"},
