@@ -6,7 +6,6 @@
  * container's version, or the words for its age. A list of hundreds is then mostly references.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -16,6 +15,7 @@
 #include "core/container_filter.h"
 #include "core/containers.h"
 #include "core/jsonx.h"
+#include "core/ports.h"
 
 /* dockerd's quoting: arguments with blanks in single quotes */
 static char *list_command(const json_t *config)
@@ -36,17 +36,21 @@ static char *list_command(const json_t *config)
 	return out.failed ? NULL : buf_steal(&out);
 }
 
+/* Only what is a port: one number beyond 16 bits, and no client can read the list. */
 static json_t *list_ports(const json_t *config)
 {
 	json_t *ports = json_array(), *value;
 	const char *name;
 
 	json_object_foreach (json_object_get(config, "ExposedPorts"), name, value) {
-		const char *slash = strchr(name, '/');
+		struct port_range port;
 
+		if (ports_parse(name, &port) < 0 || port.first == 0 || port.first != port.last ||
+		    (!str_eq(port.proto, "tcp") && !str_eq(port.proto, "udp") &&
+		     !str_eq(port.proto, "sctp")))
+			continue;
 		(void)json_array_append_new(ports, json_pack("{s:i, s:s}", "PrivatePort",
-							     (int)strtoul(name, NULL, 10), "Type",
-							     slash ? slash + 1 : "tcp"));
+							     (int)port.first, "Type", port.proto));
 	}
 	return ports;
 }

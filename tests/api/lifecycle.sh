@@ -107,6 +107,14 @@ t_ps_filters_and_order() {
 	docker container prune -f --filter label=x=1 >/dev/null; fails docker inspect p1 >/dev/null
 	docker rm p2 >/dev/null
 }
+t_a_port_that_is_none_does_not_spoil_the_list() {
+	local ports='{"99999/tcp":{},"abc":{},"80/foo":{},"90-95/tcp":{},"-1":{},"0/tcp":{},"":{},"81/udp":{}}'
+	eq "$(status POST '/containers/create?name=ports' -H 'Content-Type: application/json' -d '{"Image":"busybox","Cmd":["true"],"ExposedPorts":'"$ports"'}')" 201
+	docker ps -a >/dev/null
+	eq "$(api GET '/containers/json?all=1' | jq -c '.[].Ports')" '[{"PrivatePort":81,"Type":"udp"}]'
+	eq "$(docker inspect -f '{{json .Config.ExposedPorts}}' ports | jq -c length)" 8
+	docker rm ports >/dev/null
+}
 t_inspect_gives_back_what_was_set() {
 	docker create --name ins --network none -e A=b -l l=1 -w /w -u 5:6 --hostname h --read-only -m 64m --cpus 1.5 --pids-limit 9 \
 		--cap-add SYS_TIME --cap-drop MKNOD --tmpfs /t:size=1m --shm-size 1m --ulimit nofile=5:6 --sysctl net.ipv4.ip_forward=1 --init \

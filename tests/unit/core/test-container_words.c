@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "core/containers.h"
+#include "core/ports.h"
 #include "test.h"
 
 TEST_MAIN()
@@ -140,4 +141,50 @@ TEST(states_move_along_the_table_only)
 		ASSERT_EQ(state, s);
 	}
 	ASSERT_ERROR(container_state_parse("gone", &state), EINVAL);
+}
+
+/* Goal: ports with and without range and protocol; what is none leaves the result alone. */
+TEST(ports_parse_takes_only_ports)
+{
+	static const struct {
+		const char *text;
+		uint16_t first, last;
+		const char *proto;
+	} good[] = {
+		{"80", 80, 80, "tcp"},
+		{"0/tcp", 0, 0, "tcp"},
+		{"65535/udp", 65535, 65535, "udp"},
+		{"8000-8010/sctp", 8000, 8010, "sctp"},
+		{"080/tcp", 80, 80, "tcp"},
+		{"7-7", 7, 7, "tcp"},
+	};
+	static const char *const bad[] = {"",
+					  "abc",
+					  "/tcp",
+					  "80/",
+					  "-80",
+					  "80-",
+					  "99999/tcp",
+					  "65536",
+					  "1-70000",
+					  "82-80",
+					  "80/tcp/udp",
+					  " 80",
+					  "+80",
+					  "80 ",
+					  "80--81",
+					  "18446744073709551617",
+					  "000000000000000000000000000080"};
+	struct port_range range;
+
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		ASSERT_OK(ports_parse(good[i].text, &range));
+		ASSERT_EQ(range.first, good[i].first);
+		ASSERT_EQ(range.last, good[i].last);
+		ASSERT_STREQ(range.proto, good[i].proto);
+	}
+	range.first = 7;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		ASSERT(ports_parse(bad[i], &range) < 0);
+	ASSERT_EQ(range.first, 7);
 }
