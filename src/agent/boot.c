@@ -28,6 +28,7 @@
 #define BOOT_MODULES "/modules"
 #define BOOT_ROOT "/newroot"
 #define BOOT_NOFILE 65536
+#define BOOT_WRITE_BACK_CS "50"
 
 static const struct boot_mount {
 	const char *target, *type, *data;
@@ -114,6 +115,20 @@ static int boot_leave_initramfs(void)
 	return 0;
 }
 
+/* Write back what is half a second old, not what is half a minute old (upper.c). */
+static void boot_write_back_soon(void)
+{
+	static const char *const files[] = {"/proc/sys/vm/dirty_expire_centisecs",
+					    "/proc/sys/vm/dirty_writeback_centisecs"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		_cleanup_close_ int fd = open(files[i], O_WRONLY | O_CLOEXEC);
+
+		if (fd < 0 || fs_write_all(fd, BOOT_WRITE_BACK_CS, strlen(BOOT_WRITE_BACK_CS)) < 0)
+			log_warn("%s: %s", files[i], strerror(errno));
+	}
+}
+
 static void boot_survive(void)
 {
 	_cleanup_close_ int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
@@ -144,6 +159,7 @@ int boot_system(void)
 	if (r < 0)
 		return r;
 	boot_survive();
+	boot_write_back_soon();
 	r = cgroup_boot();
 	if (r < 0)
 		log_warn("some cgroup controllers are missing: %s", strerror(-r));

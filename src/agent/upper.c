@@ -15,6 +15,15 @@
  * writes nothing) and the disk is mounted as if nothing had been there.
  *
  * A template without a formatted disk simply has nothing mounted.
+ *
+ * A VM may be killed at any time, and what its container wrote is to be there afterwards. Three
+ * things decide how much of it: when the kernel begins to write a page back (boot.c: half a second
+ * old, looked for every half second), how long a transaction stays open (commit=1, rounded up to
+ * whole seconds), and whether a file's size may be on disk before its bytes. The last is what
+ * dioread_nolock, the default, allows: blocks are allocated as unwritten, the size is committed
+ * with them, and a machine lost before the second commit has a file of zeros. With dioread_lock a
+ * commit waits for the data of what it commits. All of it only runs after a write: an idle VM stays
+ * idle.
  */
 #include "agent/upper.h"
 
@@ -32,7 +41,7 @@
 #include "base/str.h"
 
 #define UPPER_DIR "/run/upper"
-#define UPPER_OPTIONS "noinit_itable"
+#define UPPER_OPTIONS "noinit_itable,commit=1,dioread_lock"
 #define UPPER_HEAD_BYTES 4096 /* holds the superblock, at 1024 */
 #define UPPER_CACHED_BYTES (4 * 1024 * 1024)
 #define UPPER_MAGIC_AT (1024 + 0x38)

@@ -52,6 +52,15 @@ t_a_lost_vm_is_noticed_and_its_files_kept() {
 	docker start cv >/dev/null; until_true 10 logs_have cv precious
 	docker rm -f cv >/dev/null
 }
+t_what_is_three_seconds_old_survives_the_vm() {
+	d --name cw busybox sh -c 'cat /f.* 2>/dev/null; i=0; while [ $i -lt 60 ]; do i=$((i+1)); echo "written $i" >/f.$i; done; echo done; sleep 300' >/dev/null
+	until_true 30 logs_have cw done
+	sleep 3.5
+	kill -9 "$(docker inspect -f '{{.State.Pid}}' cw)"; docker wait cw >/dev/null
+	docker start cw >/dev/null; until_true 30 sh -c "[ \$($DOCKER logs cw | grep -c done) = 2 ]"
+	eq "$(docker logs cw | grep -a -v done | sort | md5sum)" "$(seq -f 'written %.0f' 60 | sort | md5sum)"
+	docker rm -f cw >/dev/null
+}
 t_a_vm_that_does_not_answer_holds_nobody_up() {
 	local pid waiting
 	d --name mute busybox sleep 300 >/dev/null; d --name well busybox sleep 300 >/dev/null
