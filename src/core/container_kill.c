@@ -155,15 +155,21 @@ int container_kill_now(struct container *c, uint64_t exits, bool discard, struct
 	return r < 0 ? err_sys(err, r, "container %.12s does not end", c->id) : 0;
 }
 
+/* dockerd's words: it knows numbers that Linux does not. */
 static int kill_parse(const char *signal, int *ret_signo, struct err *err)
 {
-	if (str_empty(signal) || str_eq(signal, "0")) {
+	int64_t number;
+
+	if (str_empty(signal)) {
 		*ret_signo = SIGKILL;
 		return 0;
 	}
-	if (container_signal_parse(signal, ret_signo) < 0)
-		return err_user(err, ERR_INVALID, "invalid signal: %s", signal);
-	return 0;
+	if (container_signal_parse(signal, ret_signo) == 0)
+		return 0;
+	if (str_i64(signal, &number) == 0 && number != 0)
+		return err_user(err, ERR_INVALID, "the linux daemon does not support signal %lld",
+				(long long)number);
+	return err_user(err, ERR_INVALID, "invalid signal: %s", signal);
 }
 
 /* Only SIGKILL and the container's own stop signal mean that it is not to come again. */
@@ -175,6 +181,26 @@ static bool kill_stops(const struct container *c, int signo)
 	if (!str_empty(own) && container_signal_parse(own, &stop) < 0)
 		stop = SIGTERM;
 	return signo == SIGKILL || signo == stop;
+}
+
+static int kill_it(struct containers *cs, const char *ref, const char *signal, struct err *err)
+{
+	_cleanup_container_ struct container *c = NULL;
+	uint64_t exits;
+	int signo, r;
+
+	r = kill_parse(signal, &signo, err);
+	if (r == 0)
+		r = containers_find(cs, ref, &c, err);
+	if (r < 0)
+		return r;
+	r = container_stop_begin(c, kill_stops(c, signo), &exits);
+	if (r == 0)
+		return 0; /* as dockerd: it waits for its restart, there is nobody to signal */
+	if (r < 0)
+		return kill_not_running(c, err);
+	return signo == SIGKILL ? container_kill_now(c, exits, false, err)
+				: container_signal_send(c, signo, exits, err);
 }
 
 /**
@@ -190,28 +216,12 @@ static bool kill_stops(const struct container *c, int signo)
  */
 int container_kill(struct containers *cs, const char *ref, const char *signal, struct err *err)
 {
-	_cleanup_container_ struct container *c = NULL;
 	char why[ERR_MSG_MAX];
-	uint64_t exits;
-	int signo, r;
+	int r = kill_it(cs, ref, signal, err);
 
-	r = kill_parse(signal, &signo, err);
-	if (r == 0)
-		r = containers_find(cs, ref, &c, err);
-	if (r < 0)
-		return r;
-	r = container_stop_begin(c, kill_stops(c, signo), &exits);
-	if (r == 0)
-		return 0; /* as dockerd: it waits for its restart, there is nobody to signal */
-	if (r < 0)
-		r = kill_not_running(c, err);
-	else if (signo == SIGKILL)
-		r = container_kill_now(c, exits, false, err);
-	else
-		r = container_signal_send(c, signo, exits, err);
-	if (r < 0 && err->kind == ERR_CONFLICT) {
+	if (r < 0 && err->kind != ERR_INTERNAL) {
 		(void)snprintf(why, sizeof(why), "%s", err->msg);
-		r = err_user(err, ERR_CONFLICT, "cannot kill container: %s: %.900s", ref, why);
+		r = err_user(err, err->kind, "cannot kill container: %.128s: %.800s", ref, why);
 	}
 	return r;
 }

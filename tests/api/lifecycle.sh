@@ -39,7 +39,10 @@ t_stop_sends_the_stop_signal_first() {
 t_kill_takes_names_and_numbers() {
 	d --name box busybox sh -c 'trap "exit 5" USR2; while :; do sleep 0.1; done' >/dev/null
 	until_true 10 docker exec box true
-	has "$(fails docker kill -s NOSUCH box)" "invalid signal: NOSUCH"
+	has "$(fails docker kill -s NOSUCH box)" "cannot kill container: box: invalid signal: NOSUCH"
+	has "$(fails docker kill -s 0 box)" "cannot kill container: box: invalid signal: 0"
+	has "$(fails docker kill -s 99 box)" "cannot kill container: box: the linux daemon does not support signal 99"
+	eq "$(status POST '/containers/box/kill?signal=0')" 400; eq "$(docker inspect -f '{{.State.Status}}' box)" running
 	docker kill -s SIGUSR2 box >/dev/null; eq "$(docker wait box)" 5; docker rm box >/dev/null
 	d --name box busybox sleep 300 >/dev/null; docker kill -s 9 box >/dev/null; eq "$(docker wait box)" 137; docker rm box >/dev/null
 }

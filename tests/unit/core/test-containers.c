@@ -111,9 +111,15 @@ TEST(stop_and_kill_end_it)
 	ASSERT(container_kill(b.cs, id, "", &err) < 0);
 	ASSERT_EQ(err.kind, ERR_CONFLICT);
 	ASSERT_OK(container_start(b.cs, id, &err));
-	ASSERT(container_kill(b.cs, id, "SIGNOPE", &err) < 0);
+	ASSERT(container_kill(b.cs, "st", "SIGNOPE", &err) < 0);
 	ASSERT_EQ(err.kind, ERR_INVALID);
-	ASSERT_STREQ(err.msg, "invalid signal: SIGNOPE");
+	ASSERT_STREQ(err.msg, "cannot kill container: st: invalid signal: SIGNOPE");
+	ASSERT(container_kill(b.cs, "st", "0", &err) < 0);
+	ASSERT_STREQ(err.msg, "cannot kill container: st: invalid signal: 0");
+	ASSERT(container_kill(b.cs, "st", "65", &err) < 0);
+	ASSERT_STREQ(err.msg,
+		     "cannot kill container: st: the linux daemon does not support signal 65");
+	ASSERT_STATE(&b, id, "running 0");
 	ASSERT(container_remove(b.cs, "st", false, false, &err) < 0);
 	ASSERT_STREQ(err.msg, "cannot remove container \"st\": container is running: stop the "
 			      "container before removing or force remove");
