@@ -10,6 +10,8 @@
 #include "core/container.h"
 #include "core/core.h"
 
+#define CONTROL_START_BODY_MAX 7 /* dockerd's: what small clients send for "nothing" */
+
 /* POST /containers/{id}/start -> 204 | 304 | 400 | 404 | 500 */
 int api_container_start(struct api *api, struct http_req *req)
 {
@@ -20,7 +22,7 @@ int api_container_start(struct api *api, struct http_req *req)
 	r = http_body_all(req, HTTP_BODY_MAX, &body, &len);
 	if (r < 0)
 		return r;
-	if (len > 2) /* "{}" is what careful clients send */
+	if (len > CONTROL_START_BODY_MAX)
 		return err_user(&req->err, ERR_INVALID,
 				"starting container with non-empty request body was deprecated "
 				"since API v1.22 and removed in v1.24");

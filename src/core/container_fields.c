@@ -19,12 +19,12 @@ enum field_kind {
 	F_STR,
 	F_BOOL,
 	F_INT,
-	F_STRV,	   /* array of strings */
-	F_COMMAND, /* array of strings; one string is an array of one */
-	F_ARRAY,   /* array of objects */
-	F_STRMAP,  /* object of strings */
-	F_OBJECT,  /* object of anything */
-	F_INTV	   /* array of integers */
+	F_STRV,	    /* array of strings */
+	F_STRSLICE, /* array of strings; one string is an array of one */
+	F_ARRAY,    /* array of objects */
+	F_STRMAP,   /* object of strings */
+	F_OBJECT,   /* object of anything */
+	F_INTV	    /* array of integers */
 };
 
 enum field_unset {
@@ -52,20 +52,20 @@ static const struct field container_config_fields[] = {
 	{"OpenStdin", F_BOOL, U_ZERO},
 	{"StdinOnce", F_BOOL, U_ZERO},
 	{"Env", F_STRV, U_NULL},
-	{"Cmd", F_COMMAND, U_NULL},
+	{"Cmd", F_STRSLICE, U_NULL},
 	{"Healthcheck", F_OBJECT, U_ABSENT},
 	{"ArgsEscaped", F_BOOL, U_OMIT},
 	{"Image", F_STR, U_ZERO},
 	{"Volumes", F_OBJECT, U_NULL},
 	{"WorkingDir", F_STR, U_ZERO},
-	{"Entrypoint", F_COMMAND, U_NULL},
+	{"Entrypoint", F_STRSLICE, U_NULL},
 	{"NetworkDisabled", F_BOOL, U_OMIT},
 	{"MacAddress", F_STR, U_OMIT},
 	{"OnBuild", F_STRV, U_NULL},
 	{"Labels", F_STRMAP, U_ZERO},
 	{"StopSignal", F_STR, U_OMIT},
 	{"StopTimeout", F_INT, U_ABSENT},
-	{"Shell", F_COMMAND, U_OMIT},
+	{"Shell", F_STRSLICE, U_OMIT},
 };
 
 static const struct field container_host_fields[] = {
@@ -80,8 +80,8 @@ static const struct field container_host_fields[] = {
 	{"VolumesFrom", F_STRV, U_NULL},
 	{"ConsoleSize", F_INTV, U_ZERO},
 	{"Annotations", F_STRMAP, U_OMIT},
-	{"CapAdd", F_STRV, U_NULL},
-	{"CapDrop", F_STRV, U_NULL},
+	{"CapAdd", F_STRSLICE, U_NULL},
+	{"CapDrop", F_STRSLICE, U_NULL},
 	{"CgroupnsMode", F_STR, U_ZERO},
 	{"Dns", F_STRV, U_ZERO},
 	{"DnsOptions", F_STRV, U_ZERO},
@@ -145,7 +145,7 @@ static const char *const field_kind_names[] = {
 	[F_BOOL] = "bool",
 	[F_INT] = "int64",
 	[F_STRV] = "[]string",
-	[F_COMMAND] = "[]string",
+	[F_STRSLICE] = "[]string",
 	[F_ARRAY] = "[]object",
 	[F_STRMAP] = "map[string]string",
 	[F_OBJECT] = "object",
@@ -181,7 +181,7 @@ static bool field_fits(enum field_kind kind, const json_t *value)
 		return json_is_boolean(value);
 	case F_INT:
 		return json_is_integer(value);
-	case F_COMMAND:
+	case F_STRSLICE:
 		return json_is_string(value) ||
 		       (json_is_array(value) && field_elements_are(value, JSON_STRING));
 	case F_STRV:
@@ -222,7 +222,7 @@ static int field_put(json_t *out, const struct field *f, json_t *value)
 			return 0;
 		return jx_set(out, f->name, f->unset == U_NULL ? json_null() : field_zero(f->kind));
 	}
-	if (f->kind == F_COMMAND && json_is_string(value))
+	if (f->kind == F_STRSLICE && json_is_string(value))
 		return jx_set(out, f->name, json_pack("[O]", value));
 	return jx_share(out, f->name, value);
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 
 #include "base/err.h"
 #include "base/str.h"
@@ -88,6 +89,23 @@ static int stop_run(struct container *c, int signo, int timeout_ms, uint64_t exi
 	return container_kill_now(c, exits, false, err);
 }
 
+static bool stop_is_up(struct container *c)
+{
+	RANK_LOCK_SCOPE(state, &c->lock);
+	return container_state_is_up(c->state);
+}
+
+/* A signal that is none comes late in dockerd, which makes it a 500. */
+static int stop_refused(int r, const char *what, const char *ref, struct err *err)
+{
+	char why[ERR_MSG_MAX];
+
+	if (r == 0 || err->kind != ERR_INVALID)
+		return r;
+	(void)snprintf(why, sizeof(why), "%s", err->msg);
+	return err_user(err, ERR_INTERNAL, "%s%.128s: %.800s", what, ref, why);
+}
+
 /**
  * container_stop_it() - Stop a container and wait until its exit was recorded
  * @c:	       Container, no lock held
@@ -95,6 +113,8 @@ static int stop_run(struct container *c, int signo, int timeout_ms, uint64_t exi
  * @timeout_s: Seconds until SIGKILL; -1 never; INT_MIN the container's own
  * @cancel:    Ends the wait, may be NULL
  * @err:       Filled on failure
+ *
+ * Where nothing runs, no signal is looked at: dockerd answers 304 to any.
  *
  * Return: 0, -EALREADY with ERR_NOT_MODIFIED if it does not run, or a negative errno
  */
@@ -105,9 +125,10 @@ int container_stop_it(struct container *c, const char *signal, int timeout_s, st
 	int signo, r;
 
 	r = stop_signal(c, signal, &signo, err);
-	if (r < 0)
+	if (r < 0 && stop_is_up(c))
 		return r;
-	r = container_stop_begin(c, true, &exits);
+	if (r == 0)
+		r = container_stop_begin(c, true, &exits);
 	if (r < 0) {
 		err_user(err, ERR_NOT_MODIFIED, "container is already stopped");
 		return -EALREADY;
@@ -136,7 +157,10 @@ int container_stop(struct containers *cs, const char *ref, const char *signal, i
 	_cleanup_container_ struct container *c = NULL;
 	int r = containers_find(cs, ref, &c, err);
 
-	return r < 0 ? r : container_stop_it(c, signal, timeout_s, cancel, err);
+	if (r < 0)
+		return r;
+	r = container_stop_it(c, signal, timeout_s, cancel, err);
+	return stop_refused(r, "cannot stop container: ", ref, err);
 }
 
 static void restart_keep(struct container *c, bool keep)
@@ -177,6 +201,7 @@ int container_restart(struct containers *cs, const char *ref, const char *signal
 			r = 0; /* somebody else's restart was faster */
 	} else {
 		restart_keep(c, false);
+		r = stop_refused(r, "Cannot restart container ", ref, err);
 	}
 	if (r == 0)
 		container_event(c, "restart", NULL);

@@ -23,8 +23,13 @@ t_the_upper_layer_lives_until_rm() {
 t_start_and_stop_are_idempotent() {
 	d --name box busybox sleep 300 >/dev/null
 	eq "$(status POST /containers/box/start)" 304
+	eq "$(status POST /containers/box/start -H 'Content-Type: application/json' -d '{"a":1}')" 304
+	eq "$(status POST /containers/box/start -H 'Content-Type: application/json' -d '{"Binds":["/a:/b"]}')" 400
+	has "$(api POST '/containers/box/stop?signal=BOGUS')" "cannot stop container: box: invalid signal: BOGUS"
+	has "$(api POST '/containers/box/restart?signal=BOGUS')" "Cannot restart container box: invalid signal: BOGUS"
+	eq "$(docker inspect -f '{{.State.Status}}' box)" running
 	docker stop -t 1 box >/dev/null; eq "$(exit_code box)" 137
-	eq "$(status POST /containers/box/stop)" 304
+	eq "$(status POST /containers/box/stop)" 304; eq "$(status POST '/containers/box/stop?signal=BOGUS')" 304
 	eq "$(status POST /containers/box/kill)" 409
 	docker rm box >/dev/null
 }

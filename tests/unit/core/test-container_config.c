@@ -204,6 +204,7 @@ TEST(host_config_accepts_what_docker_does)
 		"{\"Mounts\":[{\"Type\":\"tmpfs\",\"Target\":\"/t\",\"TmpfsOptions\":"
 		"{\"SizeBytes\":1000000,\"Mode\":1023}}]}",
 		"{\"CapAdd\":[\"ALL\"],\"CapDrop\":[\"cap_net_raw\"]}",
+		"{\"CapAdd\":\"NET_ADMIN\",\"CapDrop\":\"ALL\"}",
 		"{\"SecurityOpt\":[\"seccomp=unconfined\",\"no-new-privileges\","
 		"\"apparmor=unconfined\",\"label=disable\",\"systempaths=unconfined\"]}",
 		"{\"Ulimits\":[{\"Name\":\"nofile\",\"Soft\":-1,\"Hard\":-1}]}",
