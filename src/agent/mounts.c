@@ -183,9 +183,9 @@ static int mounts_spec(int root_fd, const struct mounts_plan *plan, struct err *
 	return 0;
 }
 
-/* @number: names the copy. Return: 0 or negative errno */
+/* @number: names the copy. @attributes: of its mount. Return: 0 or negative errno */
 static int mounts_file(int root_fd, const char *path, const void *data, size_t len, mode_t mode,
-		       unsigned int number)
+		       unsigned int number, uint64_t attributes)
 {
 	_cleanup_close_ int file = -EBADF, tree = -EBADF, target = -EBADF;
 	char copy[64];
@@ -204,15 +204,21 @@ static int mounts_file(int root_fd, const char *path, const void *data, size_t l
 	if (r < 0)
 		return r;
 	tree = open_tree(AT_FDCWD, copy, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	return tree < 0 ? -errno : mounts_bind_over(tree, target);
+	if (tree < 0)
+		return -errno;
+	r = mounts_set_attributes(tree, attributes, false);
+	return r < 0 ? r : mounts_bind_over(tree, target);
 }
 
 static int mounts_files(int root_fd, const Arca__V1__ContainerSpec *spec, struct err *err)
 {
+	/* Files of the daemon are mounts of their own, which a read-only root does not cover. */
+	uint64_t attributes = spec->readonly_rootfs ? MOUNT_ATTR_RDONLY : 0;
+
 	for (size_t i = 0; i < spec->n_files; i++) {
 		const Arca__V1__File *f = spec->files[i];
 		int r = mounts_file(root_fd, f->path, f->content.data, f->content.len,
-				    f->mode ? f->mode : 0644, (unsigned int)i);
+				    f->mode ? f->mode : 0644, (unsigned int)i, attributes);
 
 		if (r < 0)
 			return err_user(err, ERR_INVALID, "cannot bind %s: %s", f->path,
@@ -281,7 +287,7 @@ static int mounts_boot_id(int root_fd, unsigned int number)
 	(void)snprintf(text, sizeof(text), "%.8s-%.4s-%.4s-%.4s-%.12s\n", hex, hex + 8, hex + 12,
 		       hex + 16, hex + 20); /* fits */
 	return mounts_file(root_fd, "/proc/sys/kernel/random/boot_id", text, strlen(text), 0444,
-			   number);
+			   number, 0);
 }
 
 /* Images that want an id of their own per machine ship the file empty. */
@@ -295,7 +301,7 @@ static int mounts_machine_id(int root_fd, const unsigned char *id, unsigned int 
 		return 0;
 	str_hex(id, AGENT_MACHINE_ID_LEN, text);
 	strcat(text, "\n");
-	return mounts_file(root_fd, "/etc/machine-id", text, strlen(text), 0444, number);
+	return mounts_file(root_fd, "/etc/machine-id", text, strlen(text), 0444, number, 0);
 }
 
 static int mounts_protect(int root_fd, const Arca__V1__ContainerSpec *spec, struct err *err)

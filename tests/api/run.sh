@@ -78,6 +78,8 @@ t_each_container_is_a_machine_of_its_own() {
 }
 t_readonly_tmpfs_shm() {
 	has "$(fails drun --read-only busybox touch /x)" "Read-only file system"
+	eq "$(drun --read-only busybox sh -c 'for f in hosts hostname resolv.conf; do echo x 2>/dev/null >>/etc/$f && echo written; done; true')" ""
+	eq "$(drun busybox sh -c 'for f in hosts hostname resolv.conf; do echo x >>/etc/$f && echo written; done' | wc -l)" 3
 	eq "$(drun --read-only --tmpfs /t:size=1m busybox sh -c 'touch /t/x && echo ok')" ok
 	has "$(drun --tmpfs /t:size=2m,mode=1770 busybox sh -c 'df -k /t; stat -c %a /t')" 2048
 	has "$(drun --shm-size 32m busybox df -k /dev/shm)" 32768
