@@ -8,7 +8,6 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -16,6 +15,7 @@
 #include "core/containers.h"
 #include "core/exec.h"
 #include "core/jsonx.h"
+#include "vm/vm.h"
 
 /**
  * container_command() - Path and Args of a config
@@ -46,14 +46,13 @@ void container_command(const json_t *config, const char **ret_path, json_t **ret
  * container_upper_bytes() - What the container wrote, for SizeRw
  * @c: Container
  *
- * Return: bytes its upper disk takes on the host
+ * Return: bytes its upper disk takes on the host, more than an empty one
  */
 uint64_t container_upper_bytes(struct container *c)
 {
 	_cleanup_free_ char *path = str_format("%s/upper.ext4", c->dir);
-	struct stat st;
 
-	return path && stat(path, &st) == 0 ? (uint64_t)st.st_blocks * 512 : 0;
+	return path ? upper_disk_used(c->cs->core->vmm, path) : 0;
 }
 
 /**

@@ -16,11 +16,14 @@
  * agent). So a master that is made anew should come with new templates; if not, clones mount as
  * usual and are slower.
  */
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -31,6 +34,17 @@
 #include "base/spawn.h"
 #include "base/str.h"
 #include "vm/vmm.h"
+
+/* Fields of an ext4 superblock, from its begin: Documentation/filesystems/ext4/super.rst */
+#define EXT4_SUPER_AT 1024
+#define EXT4_SUPER_BYTES 1024
+#define EXT4_FREE_BLOCKS_AT 0x0c
+#define EXT4_LOG_BLOCK_SIZE_AT 0x18
+#define EXT4_STATE_AT 0x3a
+#define EXT4_INCOMPAT_AT 0x60
+#define EXT4_FREE_BLOCKS_HI_AT 0x158
+#define EXT4_STATE_CLEAN 1
+#define EXT4_INCOMPAT_RECOVER 4
 
 static int upper_run_mkfs(const char *path, const char *contents, struct err *err)
 {
@@ -155,4 +169,60 @@ int upper_disk_create(struct vmm *vmm, const char *path, struct err *err)
 		return err_sys(err, r, "cannot write %s", path);
 	}
 	return 0;
+}
+
+static uint32_t upper_le32(const unsigned char *at)
+{
+	uint32_t v;
+
+	memcpy(&v, at, sizeof(v));
+	return le32toh(v);
+}
+
+/* Bytes free inside; -1 where the file system is mounted or was not unmounted: not up to date. */
+static int64_t upper_free_bytes(int fd)
+{
+	unsigned char super[EXT4_SUPER_BYTES];
+	uint64_t blocks, bytes;
+	unsigned int shift;
+
+	if (pread(fd, super, sizeof(super), EXT4_SUPER_AT) != sizeof(super) ||
+	    !(super[EXT4_STATE_AT] & EXT4_STATE_CLEAN) ||
+	    (super[EXT4_INCOMPAT_AT] & EXT4_INCOMPAT_RECOVER))
+		return -1;
+	blocks = (uint64_t)upper_le32(super + EXT4_FREE_BLOCKS_HI_AT) << 32 |
+		 upper_le32(super + EXT4_FREE_BLOCKS_AT);
+	shift = upper_le32(super + EXT4_LOG_BLOCK_SIZE_AT);
+	if (shift > 6 || __builtin_mul_overflow(blocks, 1024ULL << shift, &bytes) ||
+	    bytes > SANDBOX_UPPER_DISK_BYTES)
+		return -1; /* the guest wrote it */
+	return (int64_t)bytes;
+}
+
+/**
+ * upper_disk_used() - What was written to an upper disk
+ * @vmm:  Machine manager
+ * @path: Of the disk
+ *
+ * What the file takes on the host, without what it took when it was new. The journal is part of
+ * that; once the file system was unmounted, it is known what it holds, and the lesser one counts.
+ *
+ * Return: bytes; 0 if that cannot be found out
+ */
+uint64_t upper_disk_used(struct vmm *vmm, const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC), master = -EBADF;
+	int64_t used, free_bytes, master_free;
+	struct stat st, master_st;
+	struct err ignored = {0};
+
+	if (fd < 0 || upper_open_master(vmm, &master, &ignored) < 0 || fstat(fd, &st) < 0 ||
+	    fstat(master, &master_st) < 0)
+		return 0;
+	used = (st.st_blocks - master_st.st_blocks) * 512;
+	free_bytes = upper_free_bytes(fd);
+	master_free = upper_free_bytes(master);
+	if (free_bytes >= 0 && master_free >= 0)
+		used = MIN(used, master_free - free_bytes);
+	return used > 0 ? (uint64_t)used : 0;
 }

@@ -102,6 +102,7 @@ void sandbox_free(struct sandbox *sb);
 /* Upper disks: a sparse pre-formatted ext4, copied. The master is made once in template_dir
  * (mkfs.ext4). */
 int upper_disk_create(struct vmm *vmm, const char *path, struct err *err);
+uint64_t upper_disk_used(struct vmm *vmm, const char *path); /* bytes written since then */
 #define SANDBOX_ROOT_DISK_BYTES                                                                    \
 	(256ULL << 30) /* constant capacities: the guest never looks again */
 #define SANDBOX_UPPER_DISK_BYTES (64ULL << 30)

@@ -123,6 +123,15 @@ t_a_port_that_is_none_does_not_spoil_the_list() {
 	eq "$(docker inspect -f '{{json .Config.ExposedPorts}}' ports | jq -c length)" 8
 	docker rm ports >/dev/null
 }
+t_sizes_are_what_was_written() {
+	docker create --name size --network none busybox sh -c 'dd if=/dev/zero of=/x bs=1M count=5 2>/dev/null' >/dev/null
+	eq "$(docker inspect -s -f '{{.SizeRw}}' size)" 0; has "$(docker ps -as)" "0B (virtual "
+	docker start -a size; until_true 5 no_vms
+	local n; n=$(docker inspect -s -f '{{.SizeRw}}' size); [ "$n" -ge 5242880 ] && [ "$n" -lt 5500000 ]
+	eq "$(api POST '/containers/prune' | jq .SpaceReclaimed)" "$n"
+	d --name size busybox sleep 300 >/dev/null; docker stop -t 0 size >/dev/null; until_true 5 no_vms
+	[ "$(docker inspect -s -f '{{.SizeRw}}' size)" -lt 65536 ]; docker rm size >/dev/null
+}
 t_inspect_gives_back_what_was_set() {
 	docker create --name ins --network none -e A=b -l l=1 -w /w -u 5:6 --hostname h --read-only -m 64m --cpus 1.5 --pids-limit 9 \
 		--cap-add SYS_TIME --cap-drop MKNOD --tmpfs /t:size=1m --shm-size 1m --ulimit nofile=5:6 --sysctl net.ipv4.ip_forward=1 --init \

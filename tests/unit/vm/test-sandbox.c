@@ -465,6 +465,8 @@ TEST(an_upper_disk_is_a_copy)
 	ASSERT_OK(stat(path, &st));
 	ASSERT_EQ(st.st_size, SANDBOX_UPPER_DISK_BYTES);
 	ASSERT(st.st_blocks * 512 < 4 << 20); /* sparse */
+	ASSERT_EQ(upper_disk_used(vmm, path), 0);
+	ASSERT_EQ(upper_disk_used(vmm, "/nonexistent/disk"), 0);
 	ASSERT_ERROR(upper_disk_create(vmm, path, &err), EEXIST);
 	ASSERT(upper_disk_create(vmm, "/nonexistent/disk", &err) < 0);
 }
