@@ -328,31 +328,27 @@ static int pull_begin(struct pull *pull, const struct reference *ref, struct err
 	return r < 0 ? r : pull_check_layers(pull, err);
 }
 
+/* Under what names the image will be known, and whether it has been already. */
 static int pull_name(struct pull *pull, const struct reference *ref, struct err *err)
 {
 	_cleanup_free_ char *name = reference_name(ref), *canonical = NULL, *old = NULL;
-	int r = 0;
+	int r;
 
 	pull->draft->repo_digest = name ? str_format("%s@%s", name, pull->top_digest) : NULL;
 	if (!pull->draft->repo_digest)
 		return err_oom(err);
-	if (ref->digest)
-		return image_rows_text(pull->is,
-				       "SELECT image_id FROM image_digests WHERE ref = ? AND "
-				       "image_id = ?",
-				       pull->draft->repo_digest, pull->draft->id, &old) < 0
-			       ? err_oom(err)
-			       : (pull->up_to_date = old != NULL, 0);
-	canonical = reference_canonical(ref);
-	if (!canonical || image_draft_add_tag(pull->draft, canonical) < 0)
-		return err_oom(err);
-	r = image_rows_text(pull->is,
-			    "SELECT image_id FROM image_tags WHERE ref = ? AND image_id = ?",
-			    canonical, pull->draft->id, &old);
-	if (r < 0)
-		return err_sys(err, r, "cannot look up %s", canonical);
+	if (!ref->digest) {
+		canonical = reference_canonical(ref);
+		if (!canonical || image_draft_add_tag(pull->draft, canonical) < 0)
+			return err_oom(err);
+	}
+	r = image_rows_text(
+		pull->is,
+		ref->digest ? "SELECT image_id FROM image_digests WHERE ref = ? AND image_id = ?"
+			    : "SELECT image_id FROM image_tags WHERE ref = ? AND image_id = ?",
+		ref->digest ? pull->draft->repo_digest : canonical, pull->draft->id, &old);
 	pull->up_to_date = old != NULL;
-	return 0;
+	return r < 0 ? err_sys(err, r, "cannot look up %s", pull->draft->repo_digest) : 0;
 }
 
 /* The image is here: give it its names. Its files stay while a writer is under way. */
