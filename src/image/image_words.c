@@ -184,8 +184,10 @@ static int expand_until(struct lexer *lx, char end, struct buf *out)
 			buf_add(out, lx->at++, 1);
 		}
 	}
-	if (r == 0 && end && *lx->at++ != end)
+	if (r == 0 && end && *lx->at != end)
 		return unexpected(lx, "brace");
+	if (r == 0 && end)
+		lx->at++;
 	lx->depth--;
 	return r;
 }

@@ -86,6 +86,8 @@ static const struct {
 	{"EXPOSE 9-8", "Invalid containerPort: 9-8"},
 	{"EXPOSE 80/x", "Invalid proto: x"},
 	{"EXPOSE a", "Invalid containerPort: a"},
+	{"ENV a=${b:-c", "failed to process \"${b:-c\": unexpected end of statement while looking "
+			 "for matching brace"},
 	{"VOLUME [\"\"]", "VOLUME specified can not be an empty string"},
 	{"ONBUILD ONBUILD RUN", "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed"},
 	{"ONBUILD FROM x", "FROM isn't allowed as an ONBUILD trigger"},
