@@ -9,7 +9,7 @@
 
 #include <errno.h>
 #include <regex.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -17,6 +17,7 @@
 #include "core/containers.h"
 #include "core/filters.h"
 #include "core/jsonx.h"
+#include "core/ports.h"
 #include "image/image.h"
 
 #define FILTER_REGEX_BYTES_MAX 512
@@ -63,47 +64,135 @@ static bool filter_name(const json_t *filters, const char *name)
 	       container_filter_words(filters, "name", with_slash);
 }
 
-static int filter_one_of(const json_t *filters, const char *key, const char *const *words,
-			 struct err *err)
+static int filter_refuse(const char *key, const char *value, const char *why, struct err *err)
 {
+	return err_user(err, ERR_INVALID, "invalid filter '%s=%.200s'%s", key, value, why);
+}
+
+static int filter_check_status(const json_t *filters, struct err *err)
+{
+	enum container_state state;
+	char why[320];
+	json_t *item;
+	size_t i;
+
+	json_array_foreach (json_object_get(filters, "status"), i, item) {
+		const char *value = json_string_value(item);
+
+		if (container_state_parse(value, &state) == 0)
+			continue;
+		(void)snprintf(why, sizeof(why),
+			       ": invalid value for state (%.200s): must be one of created, "
+			       "running, paused, restarting, removing, exited, dead",
+			       value);
+		return filter_refuse("status", value, why, err);
+	}
+	return 0;
+}
+
+static int filter_check_exited(const json_t *filters, struct err *err)
+{
+	char why[256];
+	json_t *item;
+	size_t i;
+	int64_t n;
+
+	json_array_foreach (json_object_get(filters, "exited"), i, item) {
+		const char *value = json_string_value(item);
+
+		if (str_i64(value, &n) == 0)
+			continue;
+		(void)snprintf(why, sizeof(why),
+			       ": strconv.Atoi: parsing \"%.200s\": invalid syntax", value);
+		return filter_refuse("exited", value, why, err);
+	}
+	return 0;
+}
+
+static int filter_check_health(const json_t *filters, struct err *err)
+{
+	static const char *const words[] = {"none", "starting", "healthy", "unhealthy"};
+	char why[320];
 	json_t *item;
 	size_t i, k;
 
-	json_array_foreach (json_object_get(filters, key), i, item) {
+	json_array_foreach (json_object_get(filters, "health"), i, item) {
 		const char *value = json_string_value(item);
 
-		for (k = 0; words[k]; k++) {
-			if (str_eq(value, words[k]))
-				break;
-		}
-		if (!words[k])
-			return err_user(err, ERR_INVALID, "invalid filter '%s=%s'", key, value);
+		for (k = 0; k < ARRAY_SIZE(words) && !str_eq(value, words[k]); k++)
+			;
+		if (k < ARRAY_SIZE(words))
+			continue;
+		(void)snprintf(why, sizeof(why),
+			       ": invalid value for health (%.200s): must be one of none, "
+			       "starting, healthy, unhealthy",
+			       value);
+		return filter_refuse("health", value, why, err);
+	}
+	return 0;
+}
+
+static int filter_check_is_task(const json_t *filters, struct err *err)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach (json_object_get(filters, "is-task"), i, item) {
+		const char *value = json_string_value(item);
+
+		if (!str_eq(value, "true") && !str_eq(value, "false") && !str_eq(value, "1") &&
+		    !str_eq(value, "0"))
+			return err_user(err, ERR_INVALID, "invalid filter 'is-task=[%.200s]'",
+					value);
+	}
+	return 0;
+}
+
+/* What dockerd makes of it is a 500, in the words of Go's library. */
+static int filter_check_ports(const json_t *filters, const char *key, struct err *err)
+{
+	struct port_range range;
+	json_t *item;
+	size_t i;
+
+	json_array_foreach (json_object_get(filters, key), i, item) {
+		const char *value = json_string_value(item);
+		int r = ports_parse(value, &range), len = (int)strcspn(value, "/");
+
+		if (r == 0)
+			continue;
+		if (len == 0)
+			return err_user(err, ERR_INTERNAL,
+					"error while looking up for %s %.200s: Empty string "
+					"specified for ports.",
+					key, value);
+		if (r == -ERANGE && memchr(value, '-', (size_t)len))
+			return err_user(err, ERR_INTERNAL,
+					"error while looking up for %s %.200s: Invalid range "
+					"specified for the Port: %.*s",
+					key, value, MIN(len, 200), value);
+		return err_user(err, ERR_INTERNAL,
+				"error while looking up for %s %.200s: strconv.ParseUint: parsing "
+				"\"%.*s\": %s",
+				key, value, MIN(len, 200), value,
+				r == -ERANGE ? "value out of range" : "invalid syntax");
 	}
 	return 0;
 }
 
 static int filter_check(const json_t *filters, struct err *err)
 {
-	static const char *const health[] = {"starting", "healthy", "unhealthy", "none", NULL};
-	static const char *const boolean[] = {"true", "false", "1", "0", NULL};
-	enum container_state state;
-	json_t *item;
-	size_t i;
-	int64_t n;
-	int r;
+	int r = filter_check_status(filters, err);
 
-	json_array_foreach (json_object_get(filters, "status"), i, item) {
-		if (container_state_parse(json_string_value(item), &state) < 0)
-			return err_user(err, ERR_INVALID, "invalid filter 'status=%s'",
-					json_string_value(item));
-	}
-	json_array_foreach (json_object_get(filters, "exited"), i, item) {
-		if (str_i64(json_string_value(item), &n) < 0)
-			return err_user(err, ERR_INVALID, "invalid filter 'exited=%s'",
-					json_string_value(item));
-	}
-	r = filter_one_of(filters, "health", health, err);
-	return r < 0 ? r : filter_one_of(filters, "is-task", boolean, err);
+	if (r == 0)
+		r = filter_check_exited(filters, err);
+	if (r == 0)
+		r = filter_check_health(filters, err);
+	if (r == 0)
+		r = filter_check_is_task(filters, err);
+	if (r == 0)
+		r = filter_check_ports(filters, "publish", err);
+	return r < 0 ? r : filter_check_ports(filters, "expose", err);
 }
 
 static int filter_created(struct containers *cs, const json_t *filters, const char *key,
@@ -193,28 +282,18 @@ static bool filter_array_has(const json_t *list, const char *text)
 static bool filter_ports(const json_t *filters, const char *key, const json_t *ports)
 {
 	json_t *values = json_object_get(filters, key), *item, *port;
+	struct port_range wanted, have;
 	const char *name;
 	size_t i;
 
 	if (json_array_size(values) == 0)
 		return true;
 	json_array_foreach (values, i, item) {
-		unsigned int from, to;
-		char proto[8] = "tcp";
-		int n = sscanf(json_string_value(item), "%5u-%5u/%7s", &from, &to, proto);
-
-		if (n < 2) {
-			n = sscanf(json_string_value(item), "%5u/%7s", &from, proto);
-			to = from;
-		}
-		if (n < 1)
-			continue;
+		if (ports_parse(json_string_value(item), &wanted) < 0)
+			continue; /* was refused */
 		json_object_foreach ((json_t *)ports, name, port) {
-			unsigned int number = (unsigned int)strtoul(name, NULL, 10);
-			const char *slash = strchr(name, '/');
-
-			if (number >= from && number <= to &&
-			    str_eq(slash ? slash + 1 : "tcp", proto))
+			if (ports_parse(name, &have) == 0 && have.first >= wanted.first &&
+			    have.first <= wanted.last && str_eq(have.proto, wanted.proto))
 				return true;
 		}
 	}

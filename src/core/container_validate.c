@@ -18,11 +18,13 @@
 #include "core/caps.h"
 #include "core/containers.h"
 #include "core/jsonx.h"
+#include "core/ports.h"
 #include "core/spec.h"
 
 #define SHM_SIZE_DEFAULT 67108864
 #define MEMORY_MIN (6 * 1024 * 1024)
 #define LABELS_MAX 65536
+#define CPUSET_MAX 8192 /* dockerd's */
 
 static const char *const masked_paths_default[] = {
 	"/proc/asound",	    "/proc/acpi",	 "/proc/interrupts",
@@ -187,6 +189,16 @@ static int default_caps(json_t *host, const char *key)
 	return r ? -ENOMEM : jx_share(host, key, list);
 }
 
+/* Go's array of two: what is missing is 0, what is too much is dropped. */
+static int default_console_size(json_t *host)
+{
+	const json_t *given = json_object_get(host, "ConsoleSize");
+
+	return jx_set(host, "ConsoleSize",
+		      json_pack("[I, I]", json_integer_value(json_array_get(given, 0)),
+				json_integer_value(json_array_get(given, 1))));
+}
+
 /**
  * container_host_config_defaults() - Fill in what dockerd fills in
  * @core:	 For the daemon's log options
@@ -207,8 +219,7 @@ int container_host_config_defaults(const struct core *core, json_t *host_config)
 	r |= default_string(host_config, "Runtime", CORE_RUNTIME);
 	if (jx_int(host_config, "ShmSize") == 0)
 		r |= jx_set_int(host_config, "ShmSize", SHM_SIZE_DEFAULT);
-	if (jx_len(host_config, "ConsoleSize") != 2)
-		r |= jx_set(host_config, "ConsoleSize", json_pack("[i, i]", 0, 0));
+	r |= default_console_size(host_config);
 	r |= jx_set(host_config, "RestartPolicy",
 		    json_pack("{s:s, s:I}", "Name",
 			      jx_empty(policy, "Name") ? "no" : jx_str(policy, "Name"),
@@ -259,11 +270,65 @@ static int validate_memory(const json_t *res, struct err *err)
 	return 0;
 }
 
+/* "0", "0-2,4": Return: 0, -EINVAL, or -ERANGE above CPUSET_MAX */
+static int cpuset_max(const char *text, long *ret_max)
+{
+	long max = -1;
+
+	for (;;) {
+		size_t len = strcspn(text, ",");
+		struct port_range range; /* the same words, and 16 bits are enough */
+		char item[32];
+		int r;
+
+		if (len >= sizeof(item))
+			return -EINVAL;
+		(void)snprintf(item, sizeof(item), "%.*s", (int)len, text);
+		if (strchr(item, '/'))
+			return -EINVAL;
+		r = ports_parse(item, &range);
+		if (r < 0)
+			return r == -ERANGE && strchr(item, '-') ? -EINVAL : r;
+		if (range.last > CPUSET_MAX)
+			return -ERANGE;
+		max = MAX(max, (long)range.last);
+		if (!text[len])
+			break;
+		text += len + 1;
+	}
+	*ret_max = max;
+	return 0;
+}
+
+static int validate_cpuset(const json_t *res, const char *key, const char *what, const char *things,
+			   long available, struct err *err)
+{
+	const char *text = jx_str(res, key);
+	char all[32] = "0";
+	long max = 0;
+	int r = *text ? cpuset_max(text, &max) : 0;
+
+	if (r == -ERANGE)
+		return invalid(err,
+			       "Invalid value %s for cpuset %s: value of out range, maximum is %d",
+			       text, what, CPUSET_MAX);
+	if (r < 0)
+		return invalid(err, "Invalid value %.300s for cpuset %s: invalid format: %.300s",
+			       text, what, text);
+	if (available > 0)
+		(void)snprintf(all, sizeof(all), "0-%ld", available);
+	if (max > available)
+		return invalid(err, "Requested %s are not available - requested %s, available: %s",
+			       things, text, all);
+	return 0;
+}
+
 static int validate_cpu(const json_t *res, struct err *err)
 {
 	int64_t nano = jx_int(res, "NanoCpus"), period = jx_int(res, "CpuPeriod");
 	int64_t quota = jx_int(res, "CpuQuota");
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	int r;
 
 	if (nano > 0 && period > 0)
 		return invalid(err, "Conflicting options: Nano CPUs and CPU Period cannot both be "
@@ -283,11 +348,8 @@ static int validate_cpu(const json_t *res, struct err *err)
 		return invalid(err, "CPU cfs quota can not be less than 1ms (i.e. 1000)");
 	if (jx_int(res, "CpuShares") < 0)
 		return invalid(err, "shares can not be negative");
-	if (strspn(jx_str(res, "CpusetCpus"), "0123456789,-") != strlen(jx_str(res, "CpusetCpus")))
-		return invalid(err, "Invalid value %s for cpuset cpus", jx_str(res, "CpusetCpus"));
-	if (strspn(jx_str(res, "CpusetMems"), "0123456789,-") != strlen(jx_str(res, "CpusetMems")))
-		return invalid(err, "Invalid value %s for cpuset mems", jx_str(res, "CpusetMems"));
-	return 0;
+	r = validate_cpuset(res, "CpusetCpus", "cpus", "CPUs", cpus - 1, err);
+	return r < 0 ? r : validate_cpuset(res, "CpusetMems", "mems", "memory nodes", 0, err);
 }
 
 static int validate_restart_policy(const json_t *policy, struct err *err)
@@ -438,6 +500,29 @@ static int validate_runtime(const json_t *host, struct err *err)
 	return invalid(err, "unknown or invalid runtime name: %s", runtime);
 }
 
+static int validate_console_size(const json_t *host, struct err *err)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach (json_object_get(host, "ConsoleSize"), i, item) {
+		if (json_integer_value(item) < 0)
+			return invalid(err,
+				       "invalid JSON: json: cannot unmarshal number %lld into "
+				       ".HostConfig.ConsoleSize.%zu of type uint",
+				       (long long)json_integer_value(item), i);
+	}
+	return 0;
+}
+
+static int validate_annotations(const json_t *host, struct err *err)
+{
+	if (json_object_get(json_object_get(host, "Annotations"), ""))
+		return invalid(err, "invalid Annotations: the empty string is not permitted as an "
+				    "annotation key");
+	return 0;
+}
+
 static int validate_other(const json_t *host, struct err *err)
 {
 	int64_t oom = jx_int(host, "OomScoreAdj");
@@ -464,6 +549,15 @@ static int validate_other(const json_t *host, struct err *err)
 		return not_yet(err, "links are");
 	if (jx_len(host, "VolumesFrom") > 0)
 		return not_yet(err, "volumes are");
+	r = validate_console_size(host, err);
+	if (r == 0)
+		r = validate_annotations(host, err);
+	if (r == 0)
+		r = container_ports_validate(host, err);
+	if (r == 0)
+		r = container_hosts_validate(host, err);
+	if (r < 0)
+		return r;
 	r = caps_compute(json_object_get(host, "CapAdd"), json_object_get(host, "CapDrop"), false,
 			 &caps, err);
 	if (r == 0)
@@ -522,74 +616,5 @@ int container_host_config_validate(const struct core *core UNUSED, const json_t 
 		r = validate_other(host_config, err);
 	if (r == 0)
 		warn_host_config(host_config, warnings);
-	return r;
-}
-
-static int validate_network(const char *name, struct err *err)
-{
-	if (str_eq(name, "host"))
-		return not_yet(err, "network mode host is");
-	return str_starts(name, "container:") ? not_yet(err, "network mode container is") : 0;
-}
-
-/**
- * container_networking_validate() - Check the networks asked for
- * @host_config: Complete host config
- * @networking:	 NetworkingConfig of the create body, or NULL
- * @err:	 Filled on failure
- *
- * Whether they exist is asked at the start, as dockerd does: networks may come later, and a client
- * takes a 404 of create for a missing image.
- *
- * Return: 0, -EINVAL, or -EOPNOTSUPP
- */
-int container_networking_validate(const json_t *host_config, const json_t *networking,
-				  struct err *err)
-{
-	json_t *endpoints = json_object_get(networking, "EndpointsConfig"), *endpoint;
-	const char *name;
-	int r;
-
-	r = validate_network(jx_str(host_config, "NetworkMode"), err);
-	if (r < 0)
-		return r;
-	if (networking && !json_is_null(networking) && !json_is_object(networking))
-		return invalid(err, "invalid JSON: NetworkingConfig must be an object");
-	json_object_foreach (endpoints, name, endpoint) {
-		r = validate_network(name, err);
-		if (r < 0)
-			return r;
-		if (!json_is_object(endpoint) && !json_is_null(endpoint))
-			return invalid(err, "invalid JSON: EndpointsConfig.%s must be an object",
-				       name);
-	}
-	return 0;
-}
-
-static int network_find(const char *name, struct err *err)
-{
-	if (str_eq(name, "bridge") || str_eq(name, "none") || str_eq(name, "default"))
-		return 0;
-	return err_user(err, ERR_NOT_FOUND, "network %s not found", name);
-}
-
-/**
- * container_networks_find() - Whether the networks of a container that is to be started exist
- * @host_config: Complete host config
- * @networking:	 NetworkingConfig as validated
- * @err:	 Filled on failure
- *
- * Return: 0 or a negative errno
- */
-int container_networks_find(const json_t *host_config, const json_t *networking, struct err *err)
-{
-	json_t *endpoint;
-	const char *name;
-	int r = network_find(jx_str(host_config, "NetworkMode"), err);
-
-	json_object_foreach (json_object_get(networking, "EndpointsConfig"), name, endpoint) {
-		if (r == 0)
-			r = network_find(name, err);
-	}
 	return r;
 }

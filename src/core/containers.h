@@ -166,6 +166,8 @@ int container_host_config_validate(const struct core *core, const json_t *host_c
 int container_networking_validate(const json_t *host_config, const json_t *networking,
 				  struct err *err);
 int container_networks_find(const json_t *host_config, const json_t *networking, struct err *err);
+int container_ports_validate(const json_t *host_config, struct err *err);
+int container_hosts_validate(const json_t *host_config, struct err *err);
 int container_resources_validate(const json_t *resources, struct err *err);
 
 /* container_start.c, container_run.c, container_exit.c */

@@ -132,6 +132,20 @@ t_sizes_are_what_was_written() {
 	d --name size busybox sleep 300 >/dev/null; docker stop -t 0 size >/dev/null; until_true 5 no_vms
 	[ "$(docker inspect -s -f '{{.SizeRw}}' size)" -lt 65536 ]; docker rm size >/dev/null
 }
+t_filters_say_what_is_wrong_with_them() {
+	ps_filter() { api GET "/containers/json?all=1" -G --data-urlencode "filters=$1" | jq -r .message; }
+	eq "$(ps_filter '{"status":["x"]}')" "invalid filter 'status=x': invalid value for state (x): must be one of created, running, paused, restarting, removing, exited, dead"
+	eq "$(ps_filter '{"exited":["x"]}')" "invalid filter 'exited=x': strconv.Atoi: parsing \"x\": invalid syntax"
+	eq "$(ps_filter '{"health":["x"]}')" "invalid filter 'health=x': invalid value for health (x): must be one of none, starting, healthy, unhealthy"
+	eq "$(ps_filter '{"is-task":["x"]}')" "invalid filter 'is-task=[x]'"
+	eq "$(ps_filter '{"expose":["abc"]}')" "error while looking up for expose abc: strconv.ParseUint: parsing \"abc\": invalid syntax"
+	eq "$(ps_filter '{"publish":["99999/tcp"]}')" "error while looking up for publish 99999/tcp: strconv.ParseUint: parsing \"99999\": value out of range"
+	eq "$(ps_filter '{"expose":["90-80"]}')" "error while looking up for expose 90-80: Invalid range specified for the Port: 90-80"
+	eq "$(ps_filter '{"publish":[""]}')" "error while looking up for publish : Empty string specified for ports."
+	docker create --name exposed --network none --expose 85/udp busybox true >/dev/null
+	eq "$(docker ps -a --filter expose=80-90/udp --format '{{.Names}}')" exposed; eq "$(docker ps -aq --filter expose=85)" ""
+	docker rm exposed >/dev/null
+}
 t_inspect_gives_back_what_was_set() {
 	docker create --name ins --network none -e A=b -l l=1 -w /w -u 5:6 --hostname h --read-only -m 64m --cpus 1.5 --pids-limit 9 \
 		--cap-add SYS_TIME --cap-drop MKNOD --tmpfs /t:size=1m --shm-size 1m --ulimit nofile=5:6 --sysctl net.ipv4.ip_forward=1 --init \

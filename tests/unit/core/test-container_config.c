@@ -182,6 +182,34 @@ TEST(host_config_refusals_have_dockers_words)
 		{"{\"NetworkMode\":\"mynet\"}", "network mynet not found"},
 		{"{\"Binds\":[\"/a:/b\"]}", "volumes are not implemented by Arca yet"},
 		{"{\"PidMode\":\"container:x\"}", NULL},
+		{"{\"CpusetCpus\":\"8000\"}", NULL},
+		{"{\"CpusetCpus\":\"1-0\"}",
+		 "Invalid value 1-0 for cpuset cpus: invalid format: 1-0"},
+		{"{\"CpusetCpus\":\"0,\"}", "Invalid value 0, for cpuset cpus: invalid format: 0,"},
+		{"{\"CpusetCpus\":\"0/tcp\"}",
+		 "Invalid value 0/tcp for cpuset cpus: invalid format: 0/tcp"},
+		{"{\"CpusetCpus\":\"99999\"}",
+		 "Invalid value 99999 for cpuset cpus: value of out range, maximum is 8192"},
+		{"{\"CpusetMems\":\"x\"}", "Invalid value x for cpuset mems: invalid format: x"},
+		{"{\"CpusetMems\":\"3\"}",
+		 "Requested memory nodes are not available - requested 3, available: 0"},
+		{"{\"ExtraHosts\":[\"bad\"]}", "bad format for add-host: \"bad\""},
+		{"{\"ExtraHosts\":[\":1.1.1.1\"]}", "bad format for add-host: \":1.1.1.1\""},
+		{"{\"ExtraHosts\":[\"a:[::1]\"]}", "invalid IP address in add-host: \"[::1]\""},
+		{"{\"ExtraHosts\":[\"a:\"]}", "invalid IP address in add-host: \"\""},
+		{"{\"PortBindings\":{\"80/tcp\":[{\"HostPort\":\"99999\"}]}}",
+		 "invalid port specification: \"99999\""},
+		{"{\"PortBindings\":{\"80/tcp\":[{\"HostPort\":\"90-80\"}]}}",
+		 "invalid port specification: \"90-80\""},
+		{"{\"PortBindings\":{\"99999/tcp\":null}}",
+		 "invalid port specification: \"99999\""},
+		{"{\"PortBindings\":{\"80-81/tcp\":[]}}", "invalid port specification: \"80-81\""},
+		{"{\"PortBindings\":{\"abcdefghijklmnopqrst\":[]}}",
+		 "invalid port specification: \"abcdefghijklmnopqrst\""},
+		{"{\"Annotations\":{\"\":\"x\"}}",
+		 "invalid Annotations: the empty string is not permitted as an annotation key"},
+		{"{\"ConsoleSize\":[-1,2]}", "invalid JSON: json: cannot unmarshal number -1 into "
+					     ".HostConfig.ConsoleSize.0 of type uint"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -204,6 +232,9 @@ TEST(host_config_accepts_what_docker_does)
 		"{\"Mounts\":[{\"Type\":\"tmpfs\",\"Target\":\"/t\",\"TmpfsOptions\":"
 		"{\"SizeBytes\":1000000,\"Mode\":1023}}]}",
 		"{\"CapAdd\":[\"ALL\"],\"CapDrop\":[\"cap_net_raw\"]}",
+		"{\"CpusetCpus\":\"0-0,0\",\"CpusetMems\":\"0\",\"Annotations\":{\"a\":\"\"}}",
+		"{\"ExtraHosts\":[\"a:::1\",\"a "
+		"b:1.1.1.1\",\"a:host-gateway\"],\"ConsoleSize\":[1,2,3]}",
 		"{\"CapAdd\":\"NET_ADMIN\",\"CapDrop\":\"ALL\"}",
 		"{\"SecurityOpt\":[\"seccomp=unconfined\",\"no-new-privileges\","
 		"\"apparmor=unconfined\",\"label=disable\",\"systempaths=unconfined\"]}",
@@ -219,6 +250,9 @@ TEST(host_config_accepts_what_docker_does)
 		ASSERT_OK(check_host(good[i], &err, warnings));
 		ASSERT_EQ(json_array_size(warnings), 0);
 	}
+	ASSERT_OK(check_host("{\"PortBindings\":{\"80/foo\":[{\"HostPort\":\"80-90\"}],\"\":null,"
+			     "\"0/tcp\":[{\"HostIp\":\"bad\"}]}}",
+			     &err, NULL));
 	ASSERT_OK(check_host("{\"BlkioWeight\":300,\"PortBindings\":{\"80/tcp\":[{}]}}", &err,
 			     warnings));
 	ASSERT_EQ(json_array_size(warnings), 2);
@@ -227,7 +261,8 @@ TEST(host_config_accepts_what_docker_does)
 /* Goal: inspect shows Docker's defaults, and what was given. */
 TEST(host_config_defaults_are_dockers)
 {
-	_cleanup_json_ json_t *in = parse("{\"CpuShares\":512,\"Memory\":67108864}"), *host = NULL;
+	_cleanup_json_ json_t *in = parse("{\"CpuShares\":512,\"Memory\":67108864}"),
+			      *size = parse("{\"ConsoleSize\":[7]}"), *console = NULL, *host = NULL;
 	struct err err = {0};
 
 	ASSERT_OK(container_host_config_normalise(in, &host, &err));
@@ -238,6 +273,9 @@ TEST(host_config_defaults_are_dockers)
 	ASSERT_JSON(host, "RestartPolicy", "{\"Name\":\"no\",\"MaximumRetryCount\":0}");
 	ASSERT_JSON(host, "LogConfig", "{\"Type\":\"json-file\",\"Config\":{}}");
 	ASSERT_JSON(host, "ConsoleSize", "[0,0]");
+	ASSERT_OK(container_host_config_normalise(size, &console, &err));
+	ASSERT_OK(container_host_config_defaults(&test_core, console));
+	ASSERT_JSON(console, "ConsoleSize", "[7,0]");
 	ASSERT_JSON(host, "CpuShares", "512");
 	ASSERT_JSON(host, "MemorySwap", "134217728");
 	ASSERT(jx_len(host, "MaskedPaths") > 8 && jx_len(host, "ReadonlyPaths") == 5);

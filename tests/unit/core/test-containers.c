@@ -332,7 +332,9 @@ TEST(list_is_current_and_filtered)
 	ASSERT_EQ(json_array_size(named), 1);
 	bad = jx_parse("{\"status\":[\"sleeping\"]}");
 	ASSERT(container_list(b.cs, false, 0, false, bad, &none, &err) < 0);
-	ASSERT_STREQ(err.msg, "invalid filter 'status=sleeping'");
+	ASSERT_STREQ(err.msg, "invalid filter 'status=sleeping': invalid value for state "
+			      "(sleeping): must be one of "
+			      "created, running, paused, restarting, removing, exited, dead");
 	ASSERT_OK(container_remove(b.cs, "l1", true, false, &err));
 }
 

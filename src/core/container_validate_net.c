@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* container_validate_net.c - networks, ports and hosts of a container, in dockerd's words */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/str.h"
+#include "core/containers.h"
+#include "core/jsonx.h"
+#include "core/ports.h"
+
+static int not_yet(struct err *err, const char *what)
+{
+	return err_user(err, ERR_NOT_IMPLEMENTED, "%s not implemented by Arca yet", what);
+}
+
+static int ports_refuse(const char *text, struct err *err)
+{
+	return err_user(err, ERR_INVALID, "invalid port specification: \"%.500s\"", text);
+}
+
+/* "" is any port, and whatever stands for the protocol is not looked at. */
+static int ports_check(const char *text, bool range, struct err *err)
+{
+	size_t len = strcspn(text, "/");
+	struct port_range parsed;
+	char number[16];
+
+	if (len == 0)
+		return 0;
+	(void)snprintf(number, sizeof(number), "%.*s", (int)MIN(len, sizeof(number)), text);
+	if (len >= sizeof(number) || (!range && strchr(number, '-')) ||
+	    ports_parse(number, &parsed) < 0) {
+		_cleanup_free_ char *part = strndup(text, len);
+
+		return ports_refuse(part ? part : "", err);
+	}
+	return 0;
+}
+
+/**
+ * container_ports_validate() - Check PortBindings
+ * @host_config: Complete host config
+ * @err:	 Filled on failure
+ *
+ * Return: 0 or -EINVAL
+ */
+int container_ports_validate(const json_t *host_config, struct err *err)
+{
+	json_t *bindings, *binding;
+	const char *port;
+	size_t i;
+
+	json_object_foreach (json_object_get(host_config, "PortBindings"), port, bindings) {
+		int r = ports_check(port, false, err);
+
+		if (r < 0)
+			return r;
+		json_array_foreach (bindings, i, binding) {
+			const char *text = jx_str(binding, "HostPort");
+
+			if (strchr(text, '/'))
+				return ports_refuse(text, err);
+			r = ports_check(text, true, err);
+			if (r < 0)
+				return r;
+		}
+	}
+	return 0;
+}
+
+/**
+ * container_hosts_validate() - Check ExtraHosts
+ * @host_config: Complete host config
+ * @err:	 Filled on failure
+ *
+ * Return: 0 or -EINVAL
+ */
+int container_hosts_validate(const json_t *host_config, struct err *err)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach (json_object_get(host_config, "ExtraHosts"), i, item) {
+		const char *text = json_string_value(item), *colon = strchr(text, ':');
+		unsigned char address[sizeof(struct in6_addr)];
+
+		if (!colon || colon == text)
+			return err_user(err, ERR_INVALID, "bad format for add-host: \"%.500s\"",
+					text);
+		if (!str_eq(colon + 1, "host-gateway") &&
+		    inet_pton(AF_INET, colon + 1, address) != 1 &&
+		    inet_pton(AF_INET6, colon + 1, address) != 1)
+			return err_user(err, ERR_INVALID,
+					"invalid IP address in add-host: \"%.500s\"", colon + 1);
+	}
+	return 0;
+}
+
+static int validate_network(const char *name, struct err *err)
+{
+	if (str_eq(name, "host"))
+		return not_yet(err, "network mode host is");
+	return str_starts(name, "container:") ? not_yet(err, "network mode container is") : 0;
+}
+
+/**
+ * container_networking_validate() - Check the networks asked for
+ * @host_config: Complete host config
+ * @networking:	 NetworkingConfig of the create body, or NULL
+ * @err:	 Filled on failure
+ *
+ * Whether they exist is asked at the start, as dockerd does: networks may come later, and a client
+ * takes a 404 of create for a missing image.
+ *
+ * Return: 0, -EINVAL, or -EOPNOTSUPP
+ */
+int container_networking_validate(const json_t *host_config, const json_t *networking,
+				  struct err *err)
+{
+	json_t *endpoints = json_object_get(networking, "EndpointsConfig"), *endpoint;
+	const char *name;
+	int r;
+
+	r = validate_network(jx_str(host_config, "NetworkMode"), err);
+	if (r < 0)
+		return r;
+	if (networking && !json_is_null(networking) && !json_is_object(networking))
+		return err_user(err, ERR_INVALID,
+				"invalid JSON: NetworkingConfig must be an object");
+	json_object_foreach (endpoints, name, endpoint) {
+		r = validate_network(name, err);
+		if (r < 0)
+			return r;
+		if (!json_is_object(endpoint) && !json_is_null(endpoint))
+			return err_user(err, ERR_INVALID,
+					"invalid JSON: EndpointsConfig.%s must be an object", name);
+	}
+	return 0;
+}
+
+static int network_find(const char *name, struct err *err)
+{
+	if (str_eq(name, "bridge") || str_eq(name, "none") || str_eq(name, "default"))
+		return 0;
+	return err_user(err, ERR_NOT_FOUND, "network %s not found", name);
+}
+
+/**
+ * container_networks_find() - Whether the networks of a container that is to be started exist
+ * @host_config: Complete host config
+ * @networking:	 NetworkingConfig as validated
+ * @err:	 Filled on failure
+ *
+ * Return: 0 or a negative errno
+ */
+int container_networks_find(const json_t *host_config, const json_t *networking, struct err *err)
+{
+	json_t *endpoint;
+	const char *name;
+	int r = network_find(jx_str(host_config, "NetworkMode"), err);
+
+	json_object_foreach (json_object_get(networking, "EndpointsConfig"), name, endpoint) {
+		if (r == 0)
+			r = network_find(name, err);
+	}
+	return r;
+}
