@@ -199,8 +199,8 @@ static int child_change_directory(const char *cwd, bool last, struct err *err)
 	/* As root first (a directory only root can reach), then as the user (the reverse). */
 	if (!last && (r == -EACCES || r == -EPERM))
 		return 1;
-	return err_user(err, ERR_INVALID, "chdir to cwd (\"%s\") set in config.json failed: %s",
-			cwd, words_errno(r));
+	return err_user(err, r == -ENOENT || r == -ENOTDIR ? ERR_NOT_FOUND : ERR_FORBIDDEN,
+			"chdir to cwd (\"%s\") set in config.json failed: %s", cwd, words_errno(r));
 }
 
 /* Return: the environment, with HOME; never freed: execve follows */

@@ -28,7 +28,7 @@ static int lookup_check(const char *path, const char **ret_op)
 		return -errno;
 	*ret_op = NULL;
 	if (S_ISDIR(st.st_mode))
-		return -EISDIR;
+		return -EACCES; /* as runc says it */
 	if (!(st.st_mode & 0111) || faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0)
 		return -EACCES;
 	return 0;

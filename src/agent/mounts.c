@@ -373,8 +373,11 @@ int mounts_enter(const struct mounts_plan *plan, struct err *err)
 	if (!str_empty(plan->cwd)) {
 		r = mounts_make_cwd(root_fd, plan->cwd);
 		if (r < 0)
-			return err_user(err, ERR_INVALID, "mkdir %s: %s", plan->cwd,
-					words_errno(r));
+			return r == -ENOTDIR
+				       ? err_user(err, ERR_INVALID,
+						  "Cannot mkdir: %s is not a directory", plan->cwd)
+				       : err_user(err, ERR_INVALID, "mkdir %s: %s", plan->cwd,
+						  words_errno(r));
 	}
 	if (spec->readonly_rootfs)
 		r = mounts_set_attributes(root_fd, MOUNT_ATTR_RDONLY, false);

@@ -159,16 +159,21 @@ static int start_exit_code(int rpc_status)
 static void start_fail_words(struct container_run *run, struct err *err)
 {
 	RANK_LOCK_SCOPE(state, &run->c->lock);
+	const char *text = str_empty(run->fail_text) ? "the agent gave no reason" : run->fail_text;
 	enum err_kind kind = ERR_INTERNAL;
 
+	/* What dockerd finds out by itself, before there is a process. */
+	if (str_starts(text, "unable to find ") || str_starts(text, "Cannot mkdir: ")) {
+		err_user(err, ERR_INTERNAL, "%s", text);
+		return;
+	}
 	if (run->rpc_status == RPC_NOT_FOUND || run->rpc_status == RPC_PERMISSION_DENIED ||
 	    run->rpc_status == RPC_INVALID_ARGUMENT)
 		kind = ERR_CANNOT_RUN;
-	err_user(
-		err, kind,
-		"failed to create task for container: failed to create shim task: OCI runtime "
-		"create failed: runc create failed: unable to start container process: %s: unknown",
-		str_empty(run->fail_text) ? "the agent gave no reason" : run->fail_text);
+	err_user(err, kind,
+		 "failed to create task for container: failed to create shim task: OCI runtime "
+		 "create failed: runc create failed: unable to start container process: %s",
+		 text);
 }
 
 /* The process never ran: take everything back, remember why. Verb lock held; run may be NULL. */

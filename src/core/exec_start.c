@@ -17,6 +17,8 @@
 
 #define EXEC_CODE_NOT_FOUND 127 /* as a shell has it */
 #define EXEC_CODE_CANNOT 126
+/* Where dockerd refuses to create the exec (it reads passwd files itself), the CLI ends with 1. */
+#define EXEC_CODE_REFUSED 1
 
 static void exec_on_started(void *user, int pid)
 {
@@ -37,7 +39,9 @@ static void exec_on_start_failed(void *user, int status, const char *text)
 	ex->state = EXEC_ENDED;
 	ex->start_failed = true;
 	ex->start_error = strdup(text);
-	ex->exit_code = status == RPC_NOT_FOUND ? EXEC_CODE_NOT_FOUND : EXEC_CODE_CANNOT;
+	ex->exit_code = status == RPC_NOT_FOUND		 ? EXEC_CODE_NOT_FOUND
+			: status == RPC_INVALID_ARGUMENT ? EXEC_CODE_REFUSED
+							 : EXEC_CODE_CANNOT;
 	ex->ended_ns = clock_realtime_ns();
 	exec_reap_locked(ex);
 	pthread_mutex_unlock(&ex->es->lock);
@@ -358,7 +362,7 @@ static int exec_start_error(struct exec *ex, struct err *err)
 		return err_user(err, ERR_CANNOT_RUN, "%s", text);
 	return err_user(err, ERR_CANNOT_RUN,
 			"OCI runtime exec failed: exec failed: unable to start container process: "
-			"%s: unknown",
+			"%s",
 			text);
 }
 

@@ -25,7 +25,7 @@ t_tty_is_a_terminal() {
 }
 t_missing_program_is_127() {
 	local out rc=0; out=$(drun busybox nosuch 2>&1) || rc=$?
-	eq "$rc" 127; has "$out" 'exec: "nosuch": executable file not found in $PATH'
+	eq "$rc" 127; has "$out" 'exec: "nosuch": executable file not found in $PATH'; lacks "$out" unknown
 	rc=0; out=$(drun busybox /etc/passwd 2>&1) || rc=$?; eq "$rc" 126; has "$out" "permission denied"
 	rc=0; out=$(drun busybox /nosuch/x 2>&1) || rc=$?; eq "$rc" 127; has "$out" "no such file or directory"
 }
@@ -34,9 +34,21 @@ t_env_workdir_user_entrypoint() {
 	eq "$(drun -w /made/here busybox pwd)" /made/here
 	eq "$(drun -u 1000:1001 busybox sh -c 'id -u; id -g' | xargs)" "1000 1001"
 	eq "$(drun -u nobody busybox id -un)" nobody
-	has "$(fails drun -u nosuch busybox true)" "unable to find user nosuch: no matching entries in passwd file"
+	has "$(fails drun -u nosuch busybox true)" "Error response from daemon: unable to find user nosuch: no matching entries in passwd file"
+	has "$(fails drun -u 0:nosuch busybox true)" "Error response from daemon: unable to find group nosuch: no matching entries in group file"
+	has "$(fails drun -w /etc/passwd busybox true)" "Error response from daemon: Cannot mkdir: /etc/passwd is not a directory"
 	eq "$(drun --entrypoint echo busybox a b)" "a b"
 	eq "$(drun --group-add 77 busybox id -G)" "0 77"
+}
+t_an_exec_that_cannot_be_started_says_why() {
+	local out rc
+	docker run -d --rm --name box --network none busybox sleep 300 >/dev/null
+	rc=0; out=$(docker exec -u nosuch box true 2>&1) || rc=$?; eq "$rc" 1; has "$out" "unable to find user nosuch: no matching entries in passwd file"
+	rc=0; out=$(docker exec -w /nosuch box pwd 2>&1) || rc=$?; eq "$rc" 127
+	has "$out" 'OCI runtime exec failed: exec failed: unable to start container process: chdir to cwd ("/nosuch") set in config.json failed: no such file or directory'
+	rc=0; docker exec -w /etc/passwd box pwd 2>/dev/null || rc=$?; eq "$rc" 127
+	rc=0; out=$(docker exec box /etc 2>&1) || rc=$?; eq "$rc" 126; has "$out" 'exec: "/etc": permission denied'
+	docker rm -f box >/dev/null
 }
 t_an_exec_has_no_descriptor_of_the_agent() {
 	local n

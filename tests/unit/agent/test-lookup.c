@@ -75,7 +75,7 @@ TEST(lookup_refusals)
 	ASSERT_STREQ(err.msg, "exec: \"bin/plain\": permission denied");
 	ASSERT_EQ(err.kind, ERR_FORBIDDEN);
 	ASSERT(look("bin/sub", NULL, &p) < 0);
-	ASSERT_STREQ(err.msg, "exec: \"bin/sub\": is a directory");
+	ASSERT_STREQ(err.msg, "exec: \"bin/sub\": permission denied");
 	ASSERT_EQ(err.kind, ERR_FORBIDDEN);
 	ASSERT(look("bin/loop", NULL, &p) < 0);
 	ASSERT(look("bin/tool/x", NULL, &p) < 0);

@@ -64,7 +64,7 @@ TEST(a_start_that_fails_leaves_nothing)
 	ASSERT_STREQ(err.msg,
 		     "failed to create task for container: failed to create shim task: OCI runtime "
 		     "create failed: runc create failed: unable to start container process: exec: "
-		     "\"x\": executable file not found: unknown");
+		     "\"x\": executable file not found");
 	ASSERT_STATE(&b, id, "created 127");
 	ASSERT_EQ(fakes.sandboxes, 0);
 	fakes.start = FAKE_NO_VM;

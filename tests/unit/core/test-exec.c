@@ -393,8 +393,7 @@ TEST(program_that_is_not_there)
 	ASSERT(s.hijacked);
 	ASSERT_EQ(s.err.kind, ERR_CANNOT_RUN);
 	ASSERT_STREQ(s.err.msg, "OCI runtime exec failed: exec failed: unable to start container "
-				"process: exec: \"missing\": executable file not found in $PATH: "
-				"unknown");
+				"process: exec: \"missing\": executable file not found in $PATH");
 	ASSERT(ends_with_code(rig, id, 127));
 	ASSERT(no_holds());
 	ASSERT(!strstr(fake.events.data, "exec_die"));
