@@ -9,6 +9,7 @@
  * core/ or image/, and encodes; api_error() renders whatever went wrong as Docker does. No state:
  * struct api is immutable after api_new(), so any thread may be in any handler.
  */
+#include "api/absent.h"
 #include "api/api.h"
 
 #include <errno.h>
@@ -49,6 +50,9 @@ static int api_route(struct http_req *req, enum http_mode *ret_mode, void **ret_
 		req->vars[req->n_vars].name = name;
 		req->vars[req->n_vars++].value = value;
 	}
+	r = route->handler ? 0 : absent_refuse(route, value, &req->err);
+	if (r < 0)
+		return r;
 	if (!route->handler)
 		return err_user(&req->err, ERR_NOT_IMPLEMENTED,
 				"%s %s is not implemented by Arca yet", req->method, rest);
