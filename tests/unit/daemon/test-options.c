@@ -67,6 +67,30 @@ TEST(options_refuse_what_they_do_not_know)
 	}
 }
 
+static int parse_file(struct options *opts, const char *json, struct err *err);
+
+/* Goal: what daemon.json says of registries arrives, proxies in their object too. */
+TEST(options_read_what_is_said_of_registries)
+{
+	_cleanup_(options_done) struct options opts = {0}, bad = {0};
+	struct err err = {0};
+
+	ASSERT_OK(
+		parse_file(&opts,
+			   "{\"proxies\":{\"http-proxy\":\"http://p\",\"no-proxy\":\"a,b\"},"
+			   "\"registry-mirrors\":[\"http://m\"],\"insecure-registries\":[\"i:1\"],"
+			   "\"max-concurrent-downloads\":3,\"vm-pool\":0}",
+			   &err));
+	ASSERT_STREQ(opts.http_proxy, "http://p");
+	ASSERT_STREQ(opts.no_proxy, "a,b");
+	ASSERT(!opts.https_proxy);
+	ASSERT_STREQ(opts.registry_mirrors.items[0], "http://m");
+	ASSERT_STREQ(opts.insecure_registries.items[0], "i:1");
+	ASSERT_EQ(opts.max_downloads, 3);
+	ASSERT_EQ(opts.vm_pool, 0);
+	ASSERT(parse_file(&bad, "{\"proxies\":{\"ftp-proxy\":\"x\"}}", &err) < 0);
+}
+
 static int parse_file(struct options *opts, const char *json, struct err *err)
 {
 	char path[] = "/tmp/arca-options-XXXXXX";
@@ -102,6 +126,8 @@ TEST(options_read_daemon_json)
 	ASSERT_STREQ(opts.hosts.items[0], "unix:///s");
 	ASSERT_STREQ(opts.log_opts.items[0], "max-size=1m");
 	ASSERT_EQ(opts.shutdown_timeout_s, 3);
+	ASSERT_EQ(opts.vm_pool, 2);
+	ASSERT_STREQ(opts.certs_dir, "/etc/docker/certs.d");
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		_cleanup_(options_done) struct options o = {0};
 
