@@ -116,9 +116,11 @@ char *exec_command(const struct exec *ex)
 	size_t i;
 
 	json_array_foreach (json_object_get(ex->config, "Cmd"), i, arg) {
-		if (i)
+		if (i > 1)
 			buf_adds(&text, " ");
 		buf_adds(&text, json_string_value(arg));
+		if (i == 0)
+			buf_adds(&text, " "); /* also where nothing follows, as dockerd */
 	}
 	return text.failed ? NULL : buf_steal(&text);
 }

@@ -105,6 +105,12 @@ t_events_tell_the_story() {
 	eq "$(cut -d' ' -f1 "$ROOT/ev" | xargs)" "create attach start die destroy"
 	has "$(cat "$ROOT/ev")" "die 4"
 }
+t_events_of_an_exec_name_its_command() {
+	local since; since=$(date +%s)
+	d --name box busybox sleep 300 >/dev/null; docker exec box true; docker exec box sh -c 'exit 0'; docker rm -f box >/dev/null
+	eq "$(api GET "/events?since=$since&until=$(($(date +%s) + 1))" | jq -c 'select(.Action | startswith("exec_c")) | .Action' | xargs -d '\n')" \
+		'"exec_create: true " "exec_create: sh -c exit 0"'
+}
 t_ps_filters_and_order() {
 	docker create --name p1 --network none -l x=1 busybox true >/dev/null; docker create --name p2 --network none -l x=2 busybox true >/dev/null
 	eq "$(docker ps -a --filter name=p --format '{{.Names}}' | xargs)" "p2 p1"
