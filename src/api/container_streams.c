@@ -30,6 +30,20 @@ const char *streams_content_type(const struct http_req *req, bool mux)
 }
 
 /**
+ * streams_hijack_type() - Type of a stream on a connection that is taken over
+ * @req: Request
+ * @mux: Whether stdout and stderr are framed
+ *
+ * dockerd names the multiplexed type only to clients that ask for an upgrade.
+ *
+ * Return: the type
+ */
+const char *streams_hijack_type(struct http_req *req, bool mux)
+{
+	return streams_content_type(req, mux && http_header(req, "Upgrade"));
+}
+
+/**
  * streams_hijack() - Take the connection over; stdio_attach.ready of the handlers
  * @user: struct streams_hijack
  */
@@ -52,7 +66,7 @@ int api_container_attach(struct api *api, struct http_req *req)
 	r = container_is_tty(api->core->containers, id, &tty, &req->err);
 	if (r < 0)
 		return r;
-	h.content_type = streams_content_type(req, !tty);
+	h.content_type = streams_hijack_type(req, !tty);
 	h.attach = (struct stdio_attach){
 		.fd = -EBADF,
 		.in = http_query_bool(req, "stdin", false),

@@ -101,7 +101,7 @@ int api_exec_start(struct api *api, struct http_req *req)
 		.ready = streams_hijack,
 		.user = &h,
 	};
-	h.content_type = streams_content_type(req, h.attach.mux);
+	h.content_type = streams_hijack_type(req, h.attach.mux);
 	r = exec_start(api->core->execs, http_var(req, "id"), detach, &h.attach, rows, cols,
 		       &req->err);
 	if (r < 0 && h.attach.fd >= 0 && req->err.kind != ERR_NONE)

@@ -15,4 +15,5 @@ struct streams_hijack {
 };
 
 const char *streams_content_type(const struct http_req *req, bool mux);
+const char *streams_hijack_type(struct http_req *req, bool mux);
 void streams_hijack(void *user);

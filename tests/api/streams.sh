@@ -99,6 +99,17 @@ t_exec_with_a_terminal() {
 	has "$(tty_docker "exec -it ce sh -c 'tty'" </dev/null)" /dev/pts/
 	docker rm -f ce >/dev/null
 }
+t_attach_names_the_type_of_its_stream() {
+	docker run -d --name typed --network none busybox sleep 300 >/dev/null
+	attach_type() { # VERSION [curl args]
+		local v=$1; shift
+		(curl -si --max-time 1 -N -X POST --unix-socket "$SOCK" "$@" "http://x/v$v/containers/typed/attach?stdout=1&stream=1" || true) | tr -d '\r' | sed -n 's,^Content-Type: application/vnd.docker.,,p'
+	}
+	local up=(-H 'Connection: Upgrade' -H 'Upgrade: tcp')
+	eq "$(attach_type 1.51)" raw-stream; eq "$(attach_type 1.41)" raw-stream
+	eq "$(attach_type 1.51 "${up[@]}")" multiplexed-stream; eq "$(attach_type 1.41 "${up[@]}")" raw-stream
+	docker rm -f typed >/dev/null
+}
 
 echo '{}' >"$ROOT/daemon.json"
 run_tests
