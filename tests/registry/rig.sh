@@ -81,10 +81,10 @@ registry() {
 	printf -v "$name" %s "$(sed -n 's/.*listening on \([0-9.]*:[0-9]*\).*/\1/p' "$RIG/$name.log" | head -1)"
 }
 registry_stop() { kill "$(cat "$RIG/$1.pid")"; rm "$RIG/$1.pid"; }
-token_service() { # sets TOKEN to the ADDR:PORT of a bearer-token service (token.py)
+token_service() { # sets TOKEN to the ADDR:PORT of a bearer-token service (token_service.py)
 	[ ! -s "$RIG/token.addr" ] || { TOKEN=$(cat "$RIG/token.addr"); return 0; }
 	openssl req -x509 -newkey rsa:2048 -nodes -keyout "$RIG/token.key" -out "$RIG/token.pem" -subj '/CN=rig tokens' -days 2 2>/dev/null
-	python3 "$RIG_DIR/token.py" "$RIG/token.key" "$RIG/token.pem" "$USER_NAME:$PASSWORD" "$RIG/token.addr" >"$RIG/token.log" 2>&1 </dev/null &
+	python3 "$RIG_DIR/token_service.py" "$RIG/token.key" "$RIG/token.pem" "$USER_NAME:$PASSWORD" "$RIG/token.addr" >"$RIG/token.log" 2>&1 </dev/null &
 	echo $! >"$RIG/token.pid"
 	until_true 10 test -s "$RIG/token.addr"; TOKEN=$(cat "$RIG/token.addr")
 }

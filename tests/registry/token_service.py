@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""token.py - a bearer-token service as registries use it: signed JWTs for scopes.
+"""token_service.py - a bearer-token service as registries use it: signed JWTs for scopes.
 
-    token.py KEY CERT USER:PASSWORD READY
+    token_service.py KEY CERT USER:PASSWORD READY
 
 Writes its ADDR:PORT to READY and a line per request to stdout, without the secrets. Anybody may pull repositories below
 public/; the user may do anything but push below locked/. A wrong password is refused. `offline_token` gets a refresh
