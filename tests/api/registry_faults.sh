@@ -51,6 +51,9 @@ t_documents_that_lie() {
 		'layers-1000=max depth exceeded'
 	unchanged
 }
+t_a_manifest_called_an_index_is_refused() { # OCI's answer to CVE-2021-41190: a type and a document that disagree
+	lies 'wrongtype=index: expected index but found manifest|invalid'; unchanged
+}
 t_documents_that_docker_takes() {
 	ours # or ends without a word: null, empty, noconfig
 	lies 'null=invalid' 'empty=invalid' 'noconfig=invalid.*config' 'manifestlie=manifest verification failed for digest sha256:' \
@@ -120,6 +123,13 @@ t_a_slow_drip_ends_with_its_client() {
 	until_true 20 grep -q Downloading "$RIG/drip"; docker pull -q "$LIAR/beside:latest" >/dev/null; docker rmi "$LIAR/beside:latest" >/dev/null
 	kill "$p"; wait "$p" || true
 	until_true 20 grep -q '"repo": "layers-1/drip/lie".*"cut": true' "$RIG/LIAR.log"; until_true 5 unchanged
+}
+t_a_connection_cut_once_at_every_byte_is_taken_up_again() {
+	ours; local size; size=$(jq -s '[.[] | select(.repo == "truth").sent] | add' "$RIG/LIAR.log")
+	python3 "$RIG_DIR/cuts.py" "$SOCK" "$LIAR" cutonce 0 $((size + 20)) 7 ok
+	local i; for i in $(docker images --format '{{.Repository}}' | grep cutonce | shuf -n 5 --random-source=/dev/zero); do intact "$i:latest"; done
+	docker images --format '{{.Repository}}:{{.Tag}}' | grep cutonce | xargs -n 50 timeout 60 "$DOCKER" rmi >/dev/null
+	whole
 }
 t_a_connection_cut_for_good_at_every_byte_is_an_error() {
 	ours; local size; size=$(jq -s '[.[] | select(.repo == "truth").sent] | add' "$RIG/LIAR.log")
