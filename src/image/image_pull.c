@@ -119,6 +119,17 @@ const char *pull_type(const struct registry_reply *reply, const json_t *doc)
 	return json_object_get(doc, "manifests") ? OCI_TYPE_INDEX : OCI_TYPE_MANIFEST;
 }
 
+/* What it came as and what it is must not disagree (CVE-2021-41190). */
+static int pull_check_type(const struct registry_reply *reply, const json_t *doc, struct err *err)
+{
+	bool index = json_object_get(doc, "manifests") != NULL;
+
+	if (index ? !oci_type_is_manifest(reply->type) : !oci_type_is_index(reply->type))
+		return 0;
+	return err_user(err, ERR_INVALID, "invalid manifest: expected %s but found %s",
+			index ? "manifest" : "index", index ? "index" : "manifest");
+}
+
 static int pull_choose(struct pull *pull, const json_t *doc, char ret_digest[static DIGEST_BUF],
 		       struct err *err)
 {
@@ -181,6 +192,9 @@ static int pull_resolve(struct pull *pull, const struct reference *ref,
 			memcpy(pull->top_digest, reply.digest, DIGEST_BUF);
 		if (r == 0)
 			r = oci_parse(reply.data, reply.len, "manifest", &doc, err);
+		if (r < 0)
+			return r;
+		r = pull_check_type(&reply, doc, err);
 		if (r < 0)
 			return r;
 		type = pull_type(&reply, doc);

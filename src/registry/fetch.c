@@ -261,7 +261,7 @@ static int fetch_collect(struct fetch *f, bool *ret_ended, struct err *err)
 		(void)curl->easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &t); /* set */
 		(void)curl->multi_remove_handle(f->rg->multi, t->easy);		      /* in it */
 		*ret_ended = true;
-		r = fetch_ended(t->user, code, err);
+		r = fetch_ended(t->user, transfer_verdict(t, code), err);
 	}
 	return r;
 }

@@ -75,6 +75,7 @@ static void transfer_reset(struct transfer *t)
 	registry_reply_done(&t->reply);
 	buf_reset(&t->body);
 	t->header_bytes = 0;
+	t->headed = false;
 	t->retry_after_s = 0;
 	t->content_start = 0;
 	t->failure = 0;
@@ -123,7 +124,10 @@ static int header_read(struct transfer *t, const char *line, size_t len)
 	uint64_t n = 0;
 	const char *v;
 
-	if (strncmp(line, "HTTP/", 5) == 0) {
+	if (len == 0) {
+		t->headed = true;
+	} else if (strncmp(line, "HTTP/", 5) == 0) {
+		t->headed = false;
 		registry_challenge_done(&t->challenge);
 		registry_reply_done(reply);
 		v = strchr(line, ' ');
@@ -374,6 +378,20 @@ void transfer_follow(struct transfer *t)
 }
 
 /**
+ * transfer_verdict() - libcurl's verdict, and what it lets pass
+ * @t:    Transfer that is over
+ * @code: libcurl's verdict
+ *
+ * A connection that closes amid the headers is an answer without a body to libcurl.
+ *
+ * Return: the verdict
+ */
+CURLcode transfer_verdict(const struct transfer *t, CURLcode code)
+{
+	return code == CURLE_OK && !t->headed ? CURLE_PARTIAL_FILE : code;
+}
+
+/**
  * transfer_run() - The whole exchange
  * @t:	      Begun
  * @ret_code: libcurl's verdict; set on success
@@ -400,7 +418,7 @@ int transfer_run(struct transfer *t, CURLcode *ret_code, struct err *err)
 		(void)rg->curl->multi_perform(rg->multi, &running); /* the message tells */
 		while ((message = rg->curl->multi_info_read(rg->multi, &left)))
 			if (message->msg == CURLMSG_DONE && message->easy_handle == t->easy) {
-				*ret_code = message->data.result;
+				*ret_code = transfer_verdict(t, message->data.result);
 				done = true;
 			}
 		if (!done)

@@ -33,6 +33,7 @@ struct transfer {
 	struct curl_slist *headers;
 	char words[CURL_ERROR_SIZE]; /* libcurl's */
 	size_t header_bytes;
+	bool headed; /* the last block of headers has ended */
 	struct registry_challenge challenge;
 	struct registry_reply reply; /* status and headers; data by transfer_sink_reply() */
 	unsigned int retry_after_s;
@@ -58,6 +59,7 @@ void transfer_follow(struct transfer *t);
 int transfer_run(struct transfer *t, CURLcode *ret_code, struct err *err);
 int transfer_fail(struct transfer *t, CURLcode code, const char *method, const char *url,
 		  struct err *err);
+CURLcode transfer_verdict(const struct transfer *t, CURLcode code);
 bool transfer_is_passing(const struct transfer *t, CURLcode code);
 int transfer_pause(struct registry *rg, unsigned int attempt, unsigned int retry_after_s,
 		   struct err *err);
