@@ -15,6 +15,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -36,7 +37,8 @@ class Registry:
         program = subprocess.run([f"{RIG}/get.sh", f"{cache}/docker-registry"], check=True, capture_output=True, text=True).stdout.strip()
         self.log = f"{root}/{name}.log"
         with open(self.log, "w") as log:
-            self.process = subprocess.Popen([*shlex.split(enter), program, "serve", f"{root}/{name}.yml"], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen([*shlex.split(enter), program, "serve", f"{root}/{name}.yml"], stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                                            start_new_session=True)
         for _ in range(200):
             if found := re.search(r"listening on (127\.0\.0\.1:\d+)", open(self.log).read()):
                 self.address = found[1]
@@ -45,7 +47,7 @@ class Registry:
         raise RuntimeError(f"the registry does not come up: {open(self.log).read()}")
 
     def end(self):
-        self.process.terminate()
+        os.killpg(self.process.pid, signal.SIGTERM)  # --peer-enter may have put a shell before the registry
         self.process.wait()
 
 
