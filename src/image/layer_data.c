@@ -12,6 +12,7 @@
 #include "image/layer_data.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,12 +22,14 @@
 #include "image/tree.h"
 
 #define LAYER_DATA_BUFFER KIB(512)
+#define LAYER_DATA_AHEAD MIB(16) /* written before the disk is told to begin */
 #define LAYER_DATA_BYTES_MAX ((uint64_t)UINT32_MAX * TREE_BLOCK_BYTES)
 
 struct layer_data {
 	int fd;		  /* borrowed: the caller's */
 	uint64_t base;	  /* where the current file begins, a multiple of TREE_BLOCK_BYTES */
 	uint64_t flushed; /* file position of buffer[0] */
+	uint64_t begun;	  /* the disk has begun to write what is before this */
 	size_t len;
 	char buffer[LAYER_DATA_BUFFER];
 };
@@ -75,6 +78,16 @@ static bool layer_data_is_zero(const char *p, size_t len)
 	return len && p[0] == 0 && memcmp(p, p + 1, len - 1) == 0;
 }
 
+/* So that the fdatasync() at the end finds most of it done. */
+static void layer_data_begin_writing(struct layer_data *d)
+{
+	if (d->flushed - d->begun < LAYER_DATA_AHEAD)
+		return;
+	(void)sync_file_range(d->fd, (off_t)d->begun, (off_t)(d->flushed - d->begun),
+			      SYNC_FILE_RANGE_WRITE); /* a hint */
+	d->begun = d->flushed;
+}
+
 static int layer_data_flush(struct layer_data *d)
 {
 	int r = 0;
@@ -83,6 +96,7 @@ static int layer_data_flush(struct layer_data *d)
 		r = fs_pwrite_all(d->fd, d->buffer, d->len, (off_t)d->flushed);
 	d->flushed += d->len;
 	d->len = 0;
+	layer_data_begin_writing(d);
 	return r;
 }
 
