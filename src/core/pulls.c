@@ -7,23 +7,21 @@
  *	first client -> job with a thread of its own -> done
  *	further clients of the same name, platform and credentials -> the same job
  *
- * A job keeps, for each layer and state that progress speaks of, the last line, and the number it
- *was told with; a client remembers the number it has come to and is sent what is newer, in the
- *order of its telling. So one that joins late sees each layer as it is, a slow one skips what is
- *overtaken, and no queue grows. The last client to leave gives the job up.
+ * A job keeps, for each layer and state that progress speaks of, the last line and the number it
+ * was told with; a client remembers the number it has come to and is sent what is newer, in the
+ * order of its telling. So one that joins late sees each layer as it is, a slow one skips what is
+ * overtaken, and no queue grows. The last client to leave gives the job up.
  *
  * Locking: ps->lock covers jobs and their lines; it is not held while a line is written.
  */
 #include "core/pulls.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
 
-#include "base/buf.h"
 #include "base/cancel.h"
 #include "base/cleanup.h"
 #include "base/str.h"

@@ -82,6 +82,7 @@ static void transfer_reset(struct transfer *t)
 	t->err = (struct err){};
 	t->upload = NULL;
 	t->upload_len = 0;
+	t->file = (struct registry_file){};
 	*t->words = '\0';
 }
 

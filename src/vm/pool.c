@@ -52,7 +52,6 @@
 #include "vm/qmp.h"
 #include "vm/rehearsal.h"
 #include "vm/sandbox.h"
-#include "vm/template.h"
 #include "vm/vmm.h"
 
 #define POOL_QUIET_MS 60
