@@ -15,6 +15,8 @@
 
 #define IMAGE_INSPECT_PLATFORM_SINCE 149
 #define IMAGE_HISTORY_PLATFORM_SINCE 148
+#define IMAGE_LIST_MANIFESTS_SINCE 147
+#define IMAGE_INSPECT_MANIFESTS_SINCE 148
 
 DEFINE_CLEANUP(struct image *, image_free)
 
@@ -32,11 +34,27 @@ static void image_list_done(struct image_list *list)
 	free(list->usage);
 }
 
+/* What a name came as, where the client asks for it */
+static int image_add_manifests(struct api *api, struct http_req *req, const struct image *image,
+			       unsigned int since, json_t *to)
+{
+	json_t *manifests;
+	int r;
+
+	if (req->api_version < since || !http_query_bool(req, "manifests", false))
+		return 0;
+	r = image_manifests(api->core->images, image, &manifests, &req->err);
+	if (r < 0)
+		return r;
+	return json_object_set_new(to, "Manifests", manifests) < 0 ? err_oom(&req->err) : 0;
+}
+
 /* GET /images/json?all&filters&digests&shared-size&manifests -> 200 | 400 | 404 */
 int api_image_list(struct api *api, struct http_req *req)
 {
 	_cleanup_(image_list_done) struct image_list list = {};
 	_cleanup_(json_decrefp) json_t *out = json_array();
+	json_t *summary;
 	const char *reference = req->api_version < 141 ? http_query(req, "filter") : NULL;
 	int r;
 
@@ -52,9 +70,13 @@ int api_image_list(struct api *api, struct http_req *req)
 	for (size_t i = 0; i < list.n; i++) {
 		if (req->api_version < 151)
 			list.usage[i].containers = -1;
-		if (json_array_append_new(out, images_json_summary(list.items[i], &list.usage[i],
-								   req->api_version)) < 0)
+		summary = images_json_summary(list.items[i], &list.usage[i], req->api_version);
+		if (json_array_append_new(out, summary) < 0)
 			return err_oom(&req->err);
+		r = image_add_manifests(api, req, list.items[i], IMAGE_LIST_MANIFESTS_SINCE,
+					summary);
+		if (r < 0)
+			return r;
 	}
 	return api_reply_json(req, 200, TAKE_PTR(out));
 }
@@ -66,7 +88,6 @@ static int image_of_request(struct api *api, struct http_req *req, unsigned int 
 	const char *platform = http_query(req, "platform");
 	const char *name = http_var(req, "name");
 	bool wanted = !str_empty(platform) && req->api_version >= platform_since;
-	_cleanup_(image_freep) struct image *image = NULL;
 	struct platform p;
 	int r;
 
@@ -75,12 +96,16 @@ static int image_of_request(struct api *api, struct http_req *req, unsigned int 
 		if (r < 0)
 			return r;
 	}
-	r = image_get(api->core->images, name, &image, &req->err);
-	if (r == 0 && wanted)
-		r = platform_check_image(&p, image, name, &req->err);
-	if (r == 0)
-		*ret = TAKE_PTR(image);
-	return r;
+	return image_get_for(api->core->images, name, wanted ? &p : NULL, ret, &req->err);
+}
+
+static int image_reply_inspect(struct api *api, struct http_req *req, const struct image *image)
+{
+	_cleanup_(json_decrefp) json_t *out = images_json_inspect(image, req->api_version);
+	int r = out ? image_add_manifests(api, req, image, IMAGE_INSPECT_MANIFESTS_SINCE, out)
+		    : err_oom(&req->err);
+
+	return r < 0 ? r : api_reply_json(req, 200, TAKE_PTR(out));
 }
 
 /* GET /images/{name}/json?platform&manifests -> 200 | 400 | 404 */
@@ -98,7 +123,7 @@ int api_image_inspect(struct api *api, struct http_req *req)
 	r = image_of_request(api, req, IMAGE_INSPECT_PLATFORM_SINCE, &image);
 	if (r < 0)
 		return r;
-	return api_reply_json(req, 200, images_json_inspect(image, req->api_version));
+	return image_reply_inspect(api, req, image);
 }
 
 /* GET /images/{name}/history?platform -> 200 | 400 | 404 */

@@ -21,6 +21,7 @@
 #include "image/reference.h"
 
 #define CHANGES_MAX 128
+#define PLATFORMS_MAX 16
 #define SAVE_NAMES_MAX 256 /* as many parameters as a query can have */
 #define PLATFORM_SINCE 148
 
@@ -92,29 +93,45 @@ int images_platform_text(const char *text, char **ret, struct err *err)
 	return *ret ? 0 : err_oom(err);
 }
 
-/* The platform of a save or load: JSON, of versions that know it. ret_given: false without one */
-static int stream_platform(struct http_req *req, struct platform *ret, bool *ret_given)
+/* The platforms of a save or load: JSON each, of versions that know them. ret_n: 0 for all */
+static int stream_platforms(struct http_req *req, struct platform ret[static PLATFORMS_MAX],
+			    size_t *ret_n)
 {
-	const char *text = http_query(req, "platform");
+	const char *texts[PLATFORMS_MAX];
+	size_t n = http_query_all(req, "platform", texts, PLATFORMS_MAX);
+	int r = 0;
 
-	*ret_given = !str_empty(text) && req->api_version >= PLATFORM_SINCE;
-	return *ret_given ? platform_parse_json(text, ret, &req->err) : 0;
+	*ret_n = 0;
+	if (req->api_version < PLATFORM_SINCE || (n == 1 && !*texts[0]))
+		return 0;
+	if (n > PLATFORMS_MAX)
+		return err_user(&req->err, ERR_INVALID, "more than %d platforms", PLATFORMS_MAX);
+	for (size_t i = 0; i < n && r == 0; i++)
+		r = platform_parse_json(texts[i], &ret[i], &req->err);
+	if (r == 0)
+		*ret_n = n;
+	return r;
 }
 
 /* POST /images/load?quiet&platform -> 200 stream | 400 */
 int api_image_load(struct api *api, struct http_req *req)
 {
 	struct byte_source source = {.read = body_read, .user = req};
-	_cleanup_free_ char *platform = NULL;
-	struct platform p;
-	bool given;
-	int r = stream_platform(req, &p, &given);
+	struct platform platforms[PLATFORMS_MAX];
+	char texts[PLATFORMS_MAX][PLATFORM_TEXT_MAX];
+	const char *wanted[PLATFORMS_MAX];
+	struct image_load load = {.quiet = http_query_bool(req, "quiet", false),
+				  .platforms = wanted,
+				  .progress = images_stream_line,
+				  .user = req};
+	int r = stream_platforms(req, platforms, &load.platforms_n);
 
-	if (r == 0 && given)
-		r = images_platform_text(http_query(req, "platform"), &platform, &req->err);
+	for (size_t i = 0; r == 0 && i < load.platforms_n; i++) {
+		platform_format(&platforms[i], texts[i]);
+		wanted[i] = texts[i];
+	}
 	if (r == 0)
-		r = images_load(api->core, &source, http_query_bool(req, "quiet", false), platform,
-				images_stream_line, req, &req->err);
+		r = images_load(api->core, &source, &load, &req->err);
 	return r < 0 ? images_stream_error(req, r) : 0;
 }
 
@@ -177,19 +194,20 @@ static int save_write(void *user, const void *data, size_t len)
 /* GET /images/get?names&platform and /images/{name}/get -> 200 tar | 400 | 404 */
 int api_image_get(struct api *api, struct http_req *req)
 {
+	struct platform platforms[PLATFORMS_MAX];
 	const char *names[SAVE_NAMES_MAX];
-	struct platform platform;
-	bool given;
-	size_t n = 1;
+	struct image_save save = {.refs = names,
+				  .refs_n = 1,
+				  .platforms = platforms,
+				  .write = save_write,
+				  .user = req};
 	int r;
 
 	names[0] = http_var(req, "name");
 	if (str_empty(names[0]))
-		n = http_query_all(req, "names", names, SAVE_NAMES_MAX);
-	if (n > SAVE_NAMES_MAX)
+		save.refs_n = http_query_all(req, "names", names, SAVE_NAMES_MAX);
+	if (save.refs_n > SAVE_NAMES_MAX)
 		return err_user(&req->err, ERR_INVALID, "more than %d names", SAVE_NAMES_MAX);
-	r = stream_platform(req, &platform, &given);
-	return r < 0 ? r
-		     : image_save(api->core->images, names, n, given ? &platform : NULL, save_write,
-				  req, &req->err);
+	r = stream_platforms(req, platforms, &save.platforms_n);
+	return r < 0 ? r : image_save(api->core->images, &save, &req->err);
 }

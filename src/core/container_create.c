@@ -74,21 +74,27 @@ static int create_image(struct container *c, const struct image *image, struct e
 	return c->image_id && c->platform ? 0 : err_oom(err);
 }
 
-/* Asked for another one: refused. Nothing asked for, and it is not this machine's: a warning. */
+/* The image that the name means on the platform that was asked for */
+static int create_find_image(struct core *core, const struct container_create *create,
+			     const char *ref, struct image **ret, struct err *err)
+{
+	bool given = !str_empty(create->platform);
+	struct platform wanted;
+	int r = given ? platform_parse(create->platform, &wanted, err) : 0;
+
+	return r < 0 ? r : image_get_for(core->images, ref, given ? &wanted : NULL, ret, err);
+}
+
+/* Nothing was asked for, and it is not this machine's: a warning. */
 static int create_check_platform(const struct container_create *create, const struct image *image,
 				 struct err *err)
 {
 	char have_text[PLATFORM_TEXT_MAX], host_text[PLATFORM_TEXT_MAX];
-	struct platform wanted, have, host;
 	_cleanup_free_ char *text = NULL;
-	int r;
+	struct platform have, host;
 
-	if (!str_empty(create->platform)) {
-		r = platform_parse(create->platform, &wanted, err);
-		return r < 0 ? r
-			     : platform_check_image(&wanted, image, jx_str(create->config, "Image"),
-						    err);
-	}
+	if (!str_empty(create->platform)) /* create_find_image() has looked */
+		return 0;
 	platform_of_image(image, &have);
 	if (platform_runs_here(&have) || !create->warnings)
 		return 0;
@@ -198,7 +204,7 @@ int container_create(struct containers *cs, const struct container_create *creat
 	if (!c)
 		return err_oom(err);
 	images_use_begin(); /* until it is published, nobody can see that it uses the image */
-	r = image_get(cs->core->images, ref, &image, err);
+	r = create_find_image(cs->core, create, ref, &image, err);
 	if (r == 0)
 		r = create_build(c, create, image, err);
 	if (r == 0)

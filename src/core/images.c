@@ -40,15 +40,14 @@ void images_tell(struct core *core, const char *action, const char *id, const ch
 
 struct load_user {
 	struct core *core;
-	image_progress_fn progress;
-	void *user;
+	const struct image_load *load; /* what the client wants to be told */
 };
 
 static int load_progress(void *user, json_t *line)
 {
 	struct load_user *lu = user;
 
-	return lu->progress ? lu->progress(lu->user, line) : 0;
+	return lu->load->progress ? lu->load->progress(lu->load->user, line) : 0;
 }
 
 static void load_loaded(void *user, const char *id)
@@ -64,25 +63,21 @@ static void load_loaded(void *user, const char *id)
  * images_load() - Take in an archive of images
  * @core:     Managers
  * @source:   The archive
- * @quiet:    Only tell the results
- * @platform: "os/arch" to take from a multi-platform archive; NULL for the host's
- * @progress: Told lines for the client, all after the images are there; may be NULL
- * @user:     For @progress
+ * @load:     What to take, and whom to tell; its `loaded` is not called
  * @err:      ERR_INVALID for every defect of the archive
  *
  * Return: 0 or negative errno; then no image of it is there
  */
-int images_load(struct core *core, const struct byte_source *source, bool quiet,
-		const char *platform, image_progress_fn progress, void *user, struct err *err)
+int images_load(struct core *core, const struct byte_source *source, const struct image_load *load,
+		struct err *err)
 {
-	struct load_user lu = {.core = core, .progress = progress, .user = user};
-	struct image_load load = {.quiet = quiet,
-				  .platform = platform,
-				  .progress = load_progress,
-				  .loaded = load_loaded,
-				  .user = &lu};
+	struct load_user lu = {.core = core, .load = load};
+	struct image_load told = *load;
 
-	return image_load(core->images, source, &load, err);
+	told.progress = load_progress;
+	told.loaded = load_loaded;
+	told.user = &lu;
+	return image_load(core->images, source, &told, err);
 }
 
 /**

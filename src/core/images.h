@@ -12,8 +12,9 @@
 
 struct core;
 
-int images_load(struct core *core, const struct byte_source *source, bool quiet,
-		const char *platform, image_progress_fn progress, void *user, struct err *err);
+/* image_load(), with its events; load->loaded is not called */
+int images_load(struct core *core, const struct byte_source *source, const struct image_load *load,
+		struct err *err);
 
 struct images_import {
 	const char *ref, *message, *platform; /* NULL or "" for none */

@@ -135,7 +135,7 @@ static bool keep_references(const json_t *patterns, struct image *image)
 
 static bool image_matches(const json_t *filters, const struct bounds *b, struct image *image)
 {
-	bool dangling = !image->repo_tags[0];
+	bool dangling = !image->repo_tags[0] && !image->listed;
 
 	if (b->dangling >= 0 && dangling != (b->dangling != 0))
 		return false;

@@ -177,6 +177,35 @@ static int untag_digests(struct core *core, const struct image *image, const cha
 	return r;
 }
 
+/* Nothing but the list that went led to it, and no container uses it. */
+static bool sibling_unwanted(struct core *core, const struct image *image, const char *name)
+{
+	char user[ID_BUF];
+
+	if (image->repo_tags[0] || image->listed)
+		return false;
+	for (char **d = image->repo_digests; *d; d++)
+		if (!same_repository(*d, name))
+			return false;
+	return !containers_use_image(core->containers, image->id, false, user);
+}
+
+/* A name went that came as a list: the images of other platforms go along. */
+static int remove_siblings(struct core *core, char *const *ids, const char *name, json_t *records,
+			   struct err *err)
+{
+	int r = 0;
+
+	for (; *ids && r == 0; ids++) {
+		_cleanup_(image_freep) struct image *image = NULL;
+
+		if (image_get(core->images, *ids, &image, NULL) == 0 &&
+		    sibling_unwanted(core, image, name))
+			r = delete_image(core, image, records, NULL, err);
+	}
+	return r;
+}
+
 static int remove_by_name(struct core *core, const struct image *image, const char *name,
 			  bool force, json_t *records, struct err *err)
 {
@@ -241,6 +270,7 @@ int images_remove(struct core *core, const char *ref_or_id, bool force, json_t *
 {
 	_cleanup_(image_freep) struct image *image = NULL;
 	_cleanup_(json_decrefp) json_t *records = json_array();
+	char **siblings = NULL;
 	_cleanup_free_ char *name = NULL;
 	int r;
 
@@ -251,9 +281,16 @@ int images_remove(struct core *core, const char *ref_or_id, bool force, json_t *
 	} else if (r == 0) {
 		r = familiar_name(ref_or_id, &name, err);
 		if (r == 0)
+			r = image_siblings(core->images, name, image->id, &siblings, err);
+		if (r == 0)
 			r = remove_by_name(core, image, name, force, records, err);
+		if (r == 0)
+			r = remove_siblings(core, siblings, name, records, err);
 	}
 	(void)pthread_rwlock_unlock(&images_lock); /* we hold it */
+	for (char **s = siblings; s && *s; s++)
+		free(*s);
+	free(siblings);
 	if (r < 0)
 		return r;
 	*ret_records = TAKE_PTR(records);
@@ -265,7 +302,7 @@ static bool prune_wanted(struct core *core, const struct image *image, bool dang
 {
 	char user[ID_BUF];
 
-	if (dangling_only && image->repo_tags[0])
+	if (dangling_only && (image->repo_tags[0] || image->listed))
 		return false;
 	return !containers_use_image(core->containers, image->id, false, user);
 }

@@ -31,6 +31,7 @@ struct image {
 	char **diff_ids;		   /* owned, NULL-terminated; NULL from image_list() */
 	char manifest_digest[DIGEST_BUF];  /* "" if none */
 	char *manifest_type;		   /* owned: media type of the manifest */
+	bool listed;			   /* a tag came as a manifest list that has it */
 	uint64_t manifest_bytes;
 	char *comment;	/* owned: of the config or its last history entry, "" if none */
 	json_t *labels; /* owned reference: object, or NULL */
@@ -47,12 +48,13 @@ void image_store_free(struct image_store *is);
  * expects. <0 stops. */
 typedef int (*image_progress_fn)(void *user, json_t *line /* borrowed */);
 
-/* docker-archive or OCI archive, plain/gzip/zstd/bzip2/xz, from a stream. platform: "os/arch" to
- * take from a multi-platform archive, NULL for the host's. loaded: told of each image once it is
- * there, may be NULL. */
+/* docker-archive or OCI archive, plain/gzip/zstd/bzip2/xz, from a stream. platforms: "os/arch",
+ * what to take from a multi-platform archive; none: all that is in it. loaded: told of each image
+ * once it is there, may be NULL. */
 struct image_load {
 	bool quiet; /* result lines only */
-	const char *platform;
+	const char *const *platforms;
+	size_t platforms_n;
 	image_progress_fn progress;
 	void (*loaded)(void *user, const char *id);
 	void *user; /* for both */
@@ -109,17 +111,32 @@ int image_import(struct image_store *is, const struct byte_source *source, const
 		 const char *message, const char *const *changes, size_t n_changes,
 		 const char *platform, char ret_id[static DIGEST_BUF], struct err *err);
 
-/* A tar of images: docker's manifest.json and an OCI layout in one, as `docker save` writes it.
- * platform: what they must be for, NULL for any. */
+/* A tar of images: docker's manifest.json and an OCI layout in one, as `docker save` writes it. */
 struct platform;
-int image_save(struct image_store *is, const char *const *refs, size_t n_refs,
-	       const struct platform *platform,
-	       int (*write)(void *user, const void *data, size_t len), void *user, struct err *err);
+struct image_save {
+	const char *const *refs; /* names or ids; a name without a tag: all of its tags */
+	size_t refs_n;
+	const struct platform *platforms; /* what is taken of each; none: all that is here */
+	size_t platforms_n;
+	int (*write)(void *user, const void *data, size_t len); /* <0 stops */
+	void *user;
+};
+int image_save(struct image_store *is, const struct image_save *save, struct err *err);
 
 /* Any of: name[:tag][@digest], full id, unambiguous id prefix. ERR_NOT_FOUND "No such image: x".
  * ret_image: image_free(). */
 int image_get(struct image_store *is, const char *ref_or_id, struct image **ret_image,
 	      struct err *err);
+/* The same for a platform, NULL for any: another image of the manifest list that the name came as,
+ * if the one it points at does not fit. ERR_NOT_FOUND in dockerd's words. */
+int image_get_for(struct image_store *is, const char *ref_or_id, const struct platform *platform,
+		  struct image **ret_image, struct err *err);
+/* Ids of the other images of that list; NULL-terminated, heap */
+int image_siblings(struct image_store *is, const char *ref, const char *id, char ***ret_ids,
+		   struct err *err);
+/* Docker's ImageManifestSummary array; new reference */
+int image_manifests(struct image_store *is, const struct image *image, json_t **ret,
+		    struct err *err);
 int image_list(struct image_store *is,
 	       struct image ***ret_images /* newest first; free each, then the array */,
 	       size_t *ret_n, struct err *err);

@@ -16,7 +16,7 @@
 
 #include "base/str.h"
 #include "base/util.h"
-#include "image/image_store.h"
+#include "image/manifest_list.h"
 #include "store/store.h"
 
 /**
@@ -70,6 +70,7 @@ void image_draft_free(struct image_draft *draft)
 	if (!draft)
 		return;
 	json_decref(draft->config);
+	json_decref(draft->list_doc);
 	free(draft->layers);
 	image_strv_free(draft->tags);
 	free(draft->repo_digest);
@@ -123,6 +124,32 @@ const char *image_draft_layer_digest(const struct image_draft_layer *layer)
 uint64_t image_draft_layer_bytes(const struct image_draft_layer *layer)
 {
 	return layer->blob ? ingest_blob_size(layer->blob) : layer->known_bytes;
+}
+
+/**
+ * image_draft_list() - Of the manifest list that its names came as
+ * @draft: Draft
+ *
+ * Return: digest, borrowed; NULL if they came as a single manifest
+ */
+const char *image_draft_list(const struct image_draft *draft)
+{
+	return draft->list_blob ? ingest_blob_digest(draft->list_blob) : NULL;
+}
+
+/**
+ * image_draft_insert_list() - The rows of that list
+ * @is:    Store, in a transaction
+ * @draft: Its list, if any, is published
+ *
+ * Return: 0 or negative errno
+ */
+int image_draft_insert_list(struct image_store *is, const struct image_draft *draft)
+{
+	if (!draft->list_blob)
+		return 0;
+	return manifest_list_insert(is, image_draft_list(draft), draft->list_type,
+				    ingest_blob_size(draft->list_blob), draft->list_doc, NULL);
 }
 
 static int draft_known_layer(struct image_store *is, struct image_draft *draft, size_t i,
@@ -191,6 +218,8 @@ static int draft_publish(struct ingest *in, struct image_draft *draft, struct er
 
 	for (size_t i = 0; i < draft->view.diff_ids_n && r == 0; i++)
 		r = draft->layers[i].blob ? ingest_blob_publish(in, draft->layers[i].blob, err) : 0;
+	if (r == 0 && draft->list_blob)
+		r = ingest_blob_publish(in, draft->list_blob, err);
 	if (r < 0)
 		return r;
 	if (!draft->manifest_blob)
@@ -267,9 +296,12 @@ static int drafts_write(struct image_store *is, struct image_draft *drafts,
 				       : 0;
 		if (r < 0)
 			return r;
+		r = image_draft_insert_list(is, draft);
+		if (r < 0)
+			return r;
 		for (size_t i = 0; i < draft->tags_n; i++) {
 			r = image_rows_tag(is, draft->tags[i], draft->id, draft->tagged_ns,
-					   replaced[n].old_id);
+					   image_draft_list(draft), replaced[n].old_id);
 			if (r < 0)
 				return r;
 			replaced[n].canonical = draft->tags[i];

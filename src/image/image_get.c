@@ -19,7 +19,9 @@
 
 #define IMAGE_COLUMNS                                                                              \
 	"id, created_ns, size_bytes, architecture, os, variant, manifest_digest, manifest_type, "  \
-	"manifest_bytes, comment, labels"
+	"manifest_bytes, comment, labels, EXISTS (SELECT 1 FROM manifest_list_entries e JOIN "     \
+	"image_tags t ON t.list_digest = e.list_digest WHERE "                                     \
+	"e.manifest_digest = images.manifest_digest)"
 
 /**
  * image_free() - Free an image object; the image stays
@@ -67,6 +69,7 @@ static int image_from_row(struct store_row *row, struct image **ret)
 	    column_copy(row, 7, &image->manifest_type) < 0 ||
 	    column_copy(row, 9, &image->comment) < 0)
 		return -ENOMEM;
+	image->listed = store_row_int(row, 11) != 0;
 	labels = store_row_text(row, 10);
 	if (labels) {
 		image->labels = json_loads(labels, 0, NULL);

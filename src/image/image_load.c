@@ -131,6 +131,11 @@ int load_add_draft(struct load *ld, struct image_draft *draft)
 		for (size_t i = 0; i < draft->tags_n; i++)
 			if (image_draft_add_tag(other, draft->tags[i]) < 0)
 				return -ENOMEM;
+		if (draft->list_blob && !other->list_blob) {
+			other->list_blob = draft->list_blob;
+			other->list_doc = TAKE_PTR(draft->list_doc);
+			other->list_type = draft->list_type;
+		}
 		image_draft_free(draft);
 		return 0;
 	}
@@ -180,7 +185,7 @@ static int load_images(struct load *ld, struct err *err)
 	struct image_draft *draft;
 	int r;
 
-	if (manifest)
+	if (manifest && !(index && load_oci_has_lists(ld, index)))
 		r = load_docker(ld, manifest, index, err);
 	else if (index)
 		r = load_oci(ld, index, err);

@@ -18,6 +18,7 @@ struct load {
 /* Fill ld->drafts, blobs of layers set. */
 int load_docker(struct load *ld, const struct ingest_blob *manifest,
 		const struct ingest_blob *index, struct err *err);
+bool load_oci_has_lists(struct load *ld, const struct ingest_blob *index);
 int load_oci(struct load *ld, const struct ingest_blob *index, struct err *err);
 /* Keep the manifest in an OCI index that says the same as the draft, if there is one. */
 void load_oci_adopt(struct load *ld, const struct ingest_blob *index, struct image_draft *draft);

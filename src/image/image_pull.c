@@ -32,6 +32,8 @@
 static void pull_done(struct pull *pull)
 {
 	json_decref(pull->manifest_doc);
+	json_decref(pull->list_doc);
+	registry_reply_done(&pull->list_reply);
 	image_draft_free(pull->draft);
 	registry_close(pull->rg);
 }
@@ -212,6 +214,13 @@ static int pull_resolve(struct pull *pull, const struct reference *ref,
 		r = pull_choose(pull, doc, digest, err);
 		if (r < 0)
 			return r;
+		if (depth == 0) { /* what the name is; it is kept */
+			pull->list_type =
+				str_eq(type, DOCKER_TYPE_LIST) ? DOCKER_TYPE_LIST : OCI_TYPE_INDEX;
+			pull->list_doc = TAKE_PTR(doc);
+			pull->list_reply = reply;
+			reply = (struct registry_reply){};
+		}
 		which = digest;
 	}
 	return err_user(err, ERR_INVALID, "invalid index: indexes are nested too deep");
@@ -310,6 +319,16 @@ static int pull_check_platform(struct pull *pull, const struct reference *ref, s
 			familiar ?: "", pull->args->platform, c->os, c->architecture);
 }
 
+static int pull_take_list(struct pull *pull, struct err *err)
+{
+	if (!pull->list_doc)
+		return 0;
+	pull->draft->list_doc = TAKE_PTR(pull->list_doc);
+	pull->draft->list_type = pull->list_type;
+	return pull_take(pull, pull->list_reply.data, pull->list_reply.len, &pull->draft->list_blob,
+			 err);
+}
+
 /* Documents are in, the draft is begun; layers may be missing. */
 static int pull_begin(struct pull *pull, const struct reference *ref, struct err *err)
 {
@@ -338,6 +357,9 @@ static int pull_begin(struct pull *pull, const struct reference *ref, struct err
 		return r;
 	pull->draft->manifest_blob = manifest;
 	pull->draft->manifest_type = type;
+	r = pull_take_list(pull, err);
+	if (r < 0)
+		return r;
 	r = pull_check_platform(pull, ref, err);
 	return r < 0 ? r : pull_check_layers(pull, err);
 }
@@ -369,13 +391,20 @@ static int pull_name(struct pull *pull, const struct reference *ref, struct err 
 static int pull_name_existing(struct pull *pull, struct err *err)
 {
 	struct image_store *is = pull->is;
+	struct image_draft *draft = pull->draft;
 	char old[DIGEST_BUF];
-	int r = store_begin(is->store);
+	int r = draft->list_blob ? ingest_blob_publish(pull->in, draft->list_blob, err) : 0;
 
+	if (r < 0)
+		return r;
+	r = store_begin(is->store);
 	if (r == 0) {
-		r = image_rows_pulled_as(is, pull->draft->repo_digest, pull->draft->id);
-		if (r == 0 && pull->draft->tags_n)
-			r = image_rows_tag(is, pull->draft->tags[0], pull->draft->id, 0, old);
+		r = image_rows_pulled_as(is, draft->repo_digest, draft->id);
+		if (r == 0)
+			r = image_draft_insert_list(is, draft);
+		if (r == 0 && draft->tags_n)
+			r = image_rows_tag(is, draft->tags[0], draft->id, 0,
+					   image_draft_list(draft), old);
 		if (r < 0)
 			store_rollback(is->store);
 		else

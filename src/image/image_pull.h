@@ -16,8 +16,11 @@ struct pull {
 	struct image_draft *draft;    /* owned */
 	struct oci_manifest manifest; /* borrows from manifest_doc */
 	json_t *manifest_doc;	      /* owned */
-	char top_digest[DIGEST_BUF];  /* what the name stands for: index or manifest */
-	bool up_to_date;	      /* the name pointed at this image before */
+	json_t *list_doc;	      /* owned: the list that led to it, until the draft has it */
+	struct registry_reply list_reply; /* owned: of list_doc */
+	const char *list_type;		  /* constant */
+	char top_digest[DIGEST_BUF];	  /* what the name stands for: index or manifest */
+	bool up_to_date;		  /* the name pointed at this image before */
 };
 
 #define PULL_ACCEPT                                                                                \

@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "image/image_store.h"
+#include "image/manifest_list.h"
 #include "image/reference.h"
 #include "store/store.h"
 
@@ -33,6 +33,7 @@ int image_tag(struct image_store *is, const char *ref_or_id, const char *repo, c
 	      char **ret_ref, struct err *err)
 {
 	_cleanup_reference_ struct reference ref = {};
+	_cleanup_(manifest_list_freep) struct manifest_list *list = NULL;
 	_cleanup_free_ char *canonical = NULL, *familiar = NULL;
 	char id[DIGEST_BUF], old[DIGEST_BUF];
 	int r;
@@ -57,10 +58,13 @@ int image_tag(struct image_store *is, const char *ref_or_id, const char *repo, c
 	familiar = reference_familiar(&ref);
 	if (!canonical || !familiar)
 		return err_oom(err);
+	r = manifest_list_of(is, ref_or_id, &list, err);
+	if (r < 0)
+		return r;
 	r = store_begin(is->store);
 	if (r < 0)
 		return err_sys(err, r, "cannot tag %s", familiar);
-	r = image_rows_tag(is, canonical, id, clock_realtime_ns(), old);
+	r = image_rows_tag(is, canonical, id, clock_realtime_ns(), list ? list->digest : NULL, old);
 	if (r < 0)
 		store_rollback(is->store);
 	else
@@ -119,7 +123,7 @@ int image_untag(struct image_store *is, const char *familiar_ref, struct err *er
 /* What a delete takes along. */
 struct removal {
 	char **diff_ids; /* of the image, lowest first */
-	char **free_layers, **free_blobs, **free_chains;
+	char **free_layers, **free_blobs, **free_chains, **free_lists;
 	char **deleted; /* lines for the client */
 	size_t deleted_n;
 	int64_t bytes; /* of free_layers */
@@ -131,6 +135,7 @@ static void removal_done(struct removal *rm)
 	image_strv_free(rm->free_layers);
 	image_strv_free(rm->free_blobs);
 	image_strv_free(rm->free_chains);
+	image_strv_free(rm->free_lists);
 	image_strv_free(rm->deleted);
 }
 
@@ -229,6 +234,8 @@ static int removal_rows(struct image_store *is, const char *id, struct removal *
 		r = store_exec(is->store, "DELETE FROM layers WHERE diff_id = ?", NULL, NULL, "s",
 			       *l);
 	if (r == 0)
+		r = manifest_list_drop_unnamed(is, &rm->free_lists);
+	if (r == 0)
 		r = removal_lines(id, kept, rm);
 	if (r < 0) {
 		store_rollback(is->store);
@@ -241,6 +248,16 @@ static int removal_rows(struct image_store *is, const char *id, struct removal *
 static void removal_warn(const char *digest, int r)
 {
 	log_warn("cannot remove %.19s: %s; the next start tries again", digest, strerror(-r));
+}
+
+static void removal_blobs(struct image_store *is, char **digests)
+{
+	for (char **b = digests; *b; b++) {
+		_cleanup_free_ char *path = digest_valid(*b) ? image_blob_path(is, *b) : NULL;
+
+		if (path && unlink(path) < 0 && errno != ENOENT)
+			removal_warn(*b, -errno);
+	}
 }
 
 static void removal_files(struct image_store *is, struct removal *rm)
@@ -257,12 +274,8 @@ static void removal_files(struct image_store *is, struct removal *rm)
 		if (r < 0)
 			removal_warn(*l, r);
 	}
-	for (char **b = rm->free_blobs; *b; b++) {
-		_cleanup_free_ char *path = digest_valid(*b) ? image_blob_path(is, *b) : NULL;
-
-		if (path && unlink(path) < 0 && errno != ENOENT)
-			removal_warn(*b, -errno);
-	}
+	removal_blobs(is, rm->free_blobs);
+	removal_blobs(is, rm->free_lists);
 }
 
 /**

@@ -153,12 +153,13 @@ int image_rows_insert(struct image_store *is, const struct image_draft *draft, b
  * @canonical:	Name with tag
  * @id:		Image that is there
  * @tagged_ns:	When somebody tagged it here; 0 for a name that came with the image
+ * @list:	Digest of the manifest list that the name came as; NULL if it was none
  * @ret_old_id: Where it pointed before; "" if it did not exist or pointed there already
  *
  * Return: 0, -EINVAL if the image is gone, or another negative errno
  */
 int image_rows_tag(struct image_store *is, const char *canonical, const char *id, int64_t tagged_ns,
-		   char ret_old_id[static DIGEST_BUF])
+		   const char *list, char ret_old_id[static DIGEST_BUF])
 {
 	_cleanup_free_ char *old = NULL;
 	int r;
@@ -167,10 +168,12 @@ int image_rows_tag(struct image_store *is, const char *canonical, const char *id
 			    canonical, id, &old);
 	if (r < 0)
 		return r;
-	r = store_exec(is->store,
-		       "INSERT INTO image_tags VALUES (?1, ?2, ?3) ON CONFLICT (ref) DO UPDATE "
-		       "SET tagged_ns = iif(image_id = ?2, max(tagged_ns, ?3), ?3), image_id = ?2",
-		       NULL, NULL, "ssi", canonical, id, tagged_ns);
+	r = store_exec(
+		is->store,
+		"INSERT INTO image_tags (ref, image_id, tagged_ns, list_digest) "
+		"VALUES (?1, ?2, ?3, ?4) ON CONFLICT (ref) DO UPDATE SET tagged_ns = "
+		"iif(image_id = ?2, max(tagged_ns, ?3), ?3), image_id = ?2, list_digest = ?4",
+		NULL, NULL, "ssis", canonical, id, tagged_ns, list);
 	if (r < 0)
 		return r;
 	(void)snprintf(ret_old_id, DIGEST_BUF, "%s", old ? old : "");

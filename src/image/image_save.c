@@ -19,35 +19,22 @@
 #include "base/sha256.h"
 #include "base/str.h"
 #include "base/util.h"
-#include "image/image_store.h"
-#include "image/platform.h"
+#include "image/image_save.h"
 #include "image/reference.h"
 
 #define SAVE_BUFFER (256 * 1024)
-#define SAVE_IMAGES_MAX 1024
 #define SAVE_LAYOUT "{\"imageLayoutVersion\":\"1.0.0\"}"
 
-typedef int (*save_write_fn)(void *user, const void *data, size_t len);
-
-struct save_image {
-	char id[DIGEST_BUF];
-	char **tags; /* owned: canonical */
-	size_t tags_n;
-};
-
 struct save {
-	struct image_store *is; /* borrowed */
-	struct archive *tar;	/* owned */
-	char *buffer;		/* owned */
-	save_write_fn write;
-	void *user;
+	struct image_store *is;	       /* borrowed */
+	struct archive *tar;	       /* owned */
+	char *buffer;		       /* owned */
+	const struct image_save *args; /* borrowed */
 	int write_errno;
-	struct save_image *images; /* owned */
-	size_t images_n;
+	struct save_choice choice;
 	json_t *written;	  /* owned reference: blobs that are in the tar */
 	json_t *manifest, *index; /* owned references: manifest.json, entries of index.json */
 	json_t *repositories;	  /* owned reference: name -> tag -> blob of the topmost layer */
-	const struct platform *platform; /* borrowed: of every image; or NULL */
 };
 
 static void save_done(struct save *sv)
@@ -56,9 +43,7 @@ static void save_done(struct save *sv)
 		sv->write_errno = -ECANCELED; /* closed before, or given up */
 	if (sv->tar)
 		(void)archive_write_free(sv->tar); /* writes to nowhere */
-	for (size_t i = 0; i < sv->images_n; i++)
-		image_strv_free(sv->images[i].tags);
-	free(sv->images);
+	save_choice_done(&sv->choice);
 	free(sv->buffer);
 	json_decref(sv->written);
 	json_decref(sv->manifest);
@@ -74,7 +59,7 @@ static la_ssize_t save_out(struct archive *tar UNUSED, void *user, const void *d
 	 * save_header() look, and what comes after it (the end of the tar above all) goes nowhere
 	 */
 	if (!sv->write_errno)
-		sv->write_errno = sv->write(sv->user, data, len);
+		sv->write_errno = sv->args->write(sv->args->user, data, len);
 	return (la_ssize_t)len;
 }
 
@@ -160,7 +145,7 @@ static int save_docker_entry(struct save *sv, const struct save_image *si, char 
 	tags = json_object_get(entry, "RepoTags");
 	layers = json_object_get(entry, "Layers");
 	for (size_t i = 0; i < si->tags_n; i++) {
-		_cleanup_free_ char *familiar = reference_shorten(si->tags[i]);
+		_cleanup_free_ char *familiar = reference_shorten(si->tags[i].canonical);
 
 		if (!familiar || json_array_append_new(tags, json_string(familiar)) < 0) {
 			json_decref(entry);
@@ -173,19 +158,32 @@ static int save_docker_entry(struct save *sv, const struct save_image *si, char 
 	return json_array_append_new(sv->manifest, entry) < 0 ? -ENOMEM : 0;
 }
 
-static int save_index_entry(struct save *sv, const struct image *image, const char *canonical)
+static int save_index_entry(struct save *sv, json_t *entry, const char *canonical)
 {
-	json_t *entry = json_pack("{s:s, s:s, s:I, s:{s:s, s:s}}", "mediaType",
-				  image->manifest_type, "digest", image->manifest_digest, "size",
-				  (json_int_t)image->manifest_bytes, "platform", "architecture",
-				  image->architecture, "os", *image->os ? image->os : "linux");
-
 	if (entry && canonical)
 		(void)json_object_set_new(entry, "annotations",
 					  json_pack("{s:s, s:s}", "io.containerd.image.name",
 						    canonical, "org.opencontainers.image.ref.name",
 						    strrchr(canonical, ':') + 1));
 	return json_array_append_new(sv->index, entry) < 0 ? -ENOMEM : 0;
+}
+
+static json_t *save_manifest_desc(const struct image *image)
+{
+	return json_pack("{s:s, s:s, s:I, s:{s:s, s:s}}", "mediaType", image->manifest_type,
+			 "digest", image->manifest_digest, "size",
+			 (json_int_t)image->manifest_bytes, "platform", "architecture",
+			 image->architecture, "os", *image->os ? image->os : "linux");
+}
+
+static int save_tag_entry(struct save *sv, const struct image *image, const struct save_tag *tag)
+{
+	json_t *desc = tag->list ? json_pack("{s:s, s:s, s:I}", "mediaType", tag->list->media_type,
+					     "digest", tag->list->digest, "size",
+					     (json_int_t)tag->list->len)
+				 : save_manifest_desc(image);
+
+	return save_index_entry(sv, desc, tag->canonical);
 }
 
 /* What clients before manifest.json read: {"busybox": {"latest": "<hex>"}} */
@@ -210,180 +208,81 @@ static int save_repository(struct save *sv, const char *canonical, char **blobs)
 	return json_object_set_new(tags, colon + 1, json_string(top)) < 0 ? -ENOMEM : 0;
 }
 
-static int save_check_platform(const struct save *sv, const struct image *image, struct err *err)
+/* Layers, config and manifest of one image */
+static int save_image_blobs(struct save *sv, const struct image *image, char **blobs,
+			    struct err *err)
 {
-	char text[PLATFORM_TEXT_MAX];
-	struct platform have;
+	int r = 0;
 
-	if (!sv->platform)
-		return 0;
-	platform_of_image(image, &have);
-	if (platform_fits(sv->platform, &have))
-		return 0;
-	platform_format(sv->platform, text);
-	return err_user(err, ERR_NOT_FOUND, "no suitable export target found for platform %s",
-			text);
+	for (char **b = blobs; r == 0 && *b; b++)
+		r = save_blob(sv, *b, err);
+	if (r == 0)
+		r = save_blob(sv, image->id, err);
+	return r < 0 ? r : save_blob(sv, image->manifest_digest, err);
 }
 
-/* Before anything is written: an error is still a status. */
-static int save_check_images(struct save *sv, struct err *err)
+static int save_read(struct save *sv, const char *id, struct image **ret_image, char ***ret_blobs,
+		     struct err *err)
 {
-	for (size_t i = 0; sv->platform && i < sv->images_n; i++) {
-		_cleanup_(image_freep) struct image *image = NULL;
-		int r = image_get(sv->is, sv->images[i].id, &image, err);
+	int r = image_get(sv->is, id, ret_image, err);
 
-		if (r == 0)
-			r = save_check_platform(sv, image, err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	if (r < 0)
+		return r;
+	r = image_rows_texts(
+		sv->is, "SELECT blob_digest FROM image_layers WHERE image_id = ? ORDER BY position",
+		id, ret_blobs);
+	return r < 0 ? err_sys(err, r, "cannot read the layers of %.19s", id) : 0;
+}
+
+/* An image of another platform: found through the list. */
+static int save_other(struct save *sv, const char *id, struct err *err)
+{
+	_cleanup_(image_strv_freep) char **blobs = NULL;
+	_cleanup_(image_freep) struct image *image = NULL;
+	int r = save_read(sv, id, &image, &blobs, err);
+
+	return r < 0 ? r : save_image_blobs(sv, image, blobs, err);
 }
 
 static int save_image(struct save *sv, const struct save_image *si, struct err *err)
 {
 	_cleanup_(image_strv_freep) char **blobs = NULL;
 	_cleanup_(image_freep) struct image *image = NULL;
-	int r;
+	int r = save_read(sv, si->id, &image, &blobs, err);
 
-	r = image_get(sv->is, si->id, &image, err);
-	if (r < 0)
-		return r;
-	r = image_rows_texts(
-		sv->is, "SELECT blob_digest FROM image_layers WHERE image_id = ? ORDER BY position",
-		si->id, &blobs);
-	if (r < 0)
-		return err_sys(err, r, "cannot read the layers of %.19s", si->id);
-	for (char **b = blobs; *b; b++) {
-		r = save_blob(sv, *b, err);
-		if (r < 0)
-			return r;
-	}
-	r = save_blob(sv, si->id, err);
 	if (r == 0)
-		r = save_blob(sv, image->manifest_digest, err);
+		r = save_image_blobs(sv, image, blobs, err);
+	for (size_t i = 0; r == 0 && i < si->others_n; i++)
+		r = save_other(sv, si->others[i], err);
+	for (size_t i = 0; r == 0 && i < si->tags_n; i++)
+		if (si->tags[i].list)
+			r = save_blob(sv, si->tags[i].list->digest, err);
 	if (r < 0)
 		return r;
 	r = save_docker_entry(sv, si, blobs);
 	for (size_t i = 0; i < si->tags_n && r == 0; i++) {
-		r = save_index_entry(sv, image, si->tags[i]);
+		r = save_tag_entry(sv, image, &si->tags[i]);
 		if (r == 0)
-			r = save_repository(sv, si->tags[i], blobs);
+			r = save_repository(sv, si->tags[i].canonical, blobs);
 	}
 	if (r == 0 && si->tags_n == 0)
-		r = save_index_entry(sv, image, NULL);
+		r = save_index_entry(sv, save_manifest_desc(image), NULL);
 	return r < 0 ? err_oom(err) : 0;
 }
 
-static int save_find(struct save *sv, const char *id, struct save_image **ret)
+static int save_open(struct save *sv, struct err *err)
 {
-	for (size_t i = 0; i < sv->images_n; i++) {
-		if (str_eq(sv->images[i].id, id)) {
-			*ret = &sv->images[i];
-			return 0;
-		}
-	}
-	*ret = &sv->images[sv->images_n++];
-	memcpy((*ret)->id, id, DIGEST_BUF);
-	return 0;
-}
+	int r = save_choose(sv->is, sv->args, &sv->choice, err);
 
-static int save_add_tag(struct save_image *si, const char *canonical)
-{
-	for (size_t i = 0; i < si->tags_n; i++)
-		if (str_eq(si->tags[i], canonical))
-			return 0;
-	return image_strv_add(&si->tags, &si->tags_n, canonical);
-}
-
-/* An id brings no names, a name with a tag brings itself. */
-static int save_resolve(struct save *sv, const char *text, struct err *err)
-{
-	_cleanup_reference_ struct reference ref = {};
-	_cleanup_free_ char *canonical = NULL, *tagged = NULL;
-	struct save_image *si;
-	char id[DIGEST_BUF];
-	int r;
-
-	r = image_rows_resolve(sv->is, text, id, err);
-	if (r == -ENOENT) /* as it was written, without the tag that goes without saying */
-		return err_user(err, ERR_NOT_FOUND, "No such image: %.300s", text);
 	if (r < 0)
 		return r;
-	(void)save_find(sv, id, &si);
-	if (reference_parse(text, &ref, NULL) < 0 || ref.digest)
-		return 0;
-	if (reference_default_tag(&ref) < 0)
-		return err_oom(err);
-	canonical = reference_canonical(&ref);
-	if (!canonical)
-		return err_oom(err);
-	r = image_rows_text(sv->is, "SELECT ref FROM image_tags WHERE ref = ? AND image_id = ?",
-			    canonical, id, &tagged);
-	if (r < 0)
-		return err_sys(err, r, "cannot look up %s", text);
-	return tagged && save_add_tag(si, tagged) < 0 ? err_oom(err) : 0;
-}
-
-/* A name without a tag brings all of its tags. */
-static int save_resolve_all(struct save *sv, const char *text, bool *ret_found, struct err *err)
-{
-	_cleanup_reference_ struct reference ref = {};
-	_cleanup_(image_strv_freep) char **refs = NULL;
-	_cleanup_free_ char *name = NULL;
-	int r;
-
-	*ret_found = false;
-	if (reference_parse(text, &ref, NULL) < 0 || ref.tag || ref.digest)
-		return 0;
-	name = reference_name(&ref);
-	if (!name)
-		return err_oom(err);
-	r = image_rows_texts(sv->is,
-			     "SELECT ref FROM image_tags WHERE substr(ref, 1, length(?1) + 1) = "
-			     "?1 || ':' ORDER BY ref",
-			     name, &refs);
-	if (r < 0)
-		return err_sys(err, r, "cannot look up %s", text);
-	for (char **t = refs; *t; t++) {
-		if (sv->images_n >= SAVE_IMAGES_MAX)
-			return err_user(err, ERR_INVALID, "more than %d images", SAVE_IMAGES_MAX);
-		r = save_resolve(sv, *t, err);
-		if (r < 0)
-			return r;
-		*ret_found = true;
-	}
-	return 0;
-}
-
-static int save_open(struct save *sv, const char *const *refs, size_t n_refs, struct err *err)
-{
-	bool found;
-	int r = 0;
-
-	if (n_refs == 0 || n_refs > SAVE_IMAGES_MAX)
-		return err_user(err, ERR_INVALID, "1 to %d images are expected", SAVE_IMAGES_MAX);
-	sv->images = calloc(SAVE_IMAGES_MAX + 1, sizeof(*sv->images));
 	sv->buffer = malloc(SAVE_BUFFER);
 	sv->written = json_object();
 	sv->manifest = json_array();
 	sv->index = json_array();
 	sv->repositories = json_object();
-	if (!sv->images || !sv->buffer || !sv->written || !sv->manifest || !sv->index ||
-	    !sv->repositories)
+	if (!sv->buffer || !sv->written || !sv->manifest || !sv->index || !sv->repositories)
 		return err_oom(err);
-	for (size_t i = 0; i < n_refs; i++) {
-		r = save_resolve_all(sv, refs[i], &found, err);
-		if (r == 0 && !found)
-			r = save_resolve(sv, refs[i], err);
-		if (r < 0)
-			return r;
-		if (sv->images_n > SAVE_IMAGES_MAX)
-			return err_user(err, ERR_INVALID, "more than %d images", SAVE_IMAGES_MAX);
-	}
-	r = save_check_images(sv, err);
-	if (r < 0)
-		return r;
 	sv->tar = archive_write_new();
 	if (!sv->tar || archive_write_set_format_pax_restricted(sv->tar) != ARCHIVE_OK)
 		return err_oom(err);
@@ -398,8 +297,8 @@ static int save_run(struct save *sv, struct err *err)
 	_cleanup_(json_decrefp) json_t *index = NULL;
 	int r = 0;
 
-	for (size_t i = 0; i < sv->images_n && r == 0; i++)
-		r = save_image(sv, &sv->images[i], err);
+	for (size_t i = 0; i < sv->choice.n && r == 0; i++)
+		r = save_image(sv, &sv->choice.images[i], err);
 	if (r < 0)
 		return r;
 	index = json_pack("{s:i, s:s, s:O}", "schemaVersion", 2, "mediaType", OCI_TYPE_INDEX,
@@ -420,27 +319,21 @@ static int save_run(struct save *sv, struct err *err)
 
 /**
  * image_save() - Write images as an archive
- * @is:	    Store
- * @refs:   Names or ids; a name without a tag means all of its tags
- * @n_refs: Their number
- * @platform: What every image must be for, or NULL
- * @write:  Receives the tar; <0 stops
- * @user:   For @write
- * @err:    ERR_NOT_FOUND (before anything is written)
+ * @is:	  Store
+ * @args: Which, and where to
+ * @err:  ERR_NOT_FOUND (before anything is written)
  *
  * Return: 0 or negative errno
  */
-int image_save(struct image_store *is, const char *const *refs, size_t n_refs,
-	       const struct platform *platform,
-	       int (*write)(void *user, const void *data, size_t len), void *user, struct err *err)
+int image_save(struct image_store *is, const struct image_save *args, struct err *err)
 {
-	struct save sv = {.is = is, .platform = platform, .write = write, .user = user};
+	struct save sv = {.is = is, .args = args};
 	int r;
 
 	(void)pthread_mutex_lock(&is->lock);
 	is->writers++;
 	(void)pthread_mutex_unlock(&is->lock);
-	r = save_open(&sv, refs, n_refs, err);
+	r = save_open(&sv, err);
 	if (r == 0)
 		r = save_run(&sv, err);
 	save_done(&sv);

@@ -169,6 +169,7 @@ int image_garbage_each(struct image_store *is, image_garbage_fn fn, void *user)
 		{"ingest", "SELECT NULL WHERE 0"},
 		{"blobs/sha256", "SELECT id FROM images UNION SELECT manifest_digest FROM images "
 				 "UNION SELECT blob_digest FROM image_layers "
+				 "UNION SELECT digest FROM manifest_lists "
 				 "UNION SELECT blob_digest FROM pulled_layers"},
 		{"layers", "SELECT diff_id FROM layers UNION SELECT diff_id FROM pulled_layers"},
 		{"rootfs", "SELECT chain_id FROM images"},

@@ -42,6 +42,9 @@ struct image_draft {
 	struct oci_config view;		   /* of config */
 	struct ingest_blob *config_blob;   /* borrowed, as all blobs */
 	struct ingest_blob *manifest_blob; /* NULL: a manifest is made */
+	struct ingest_blob *list_blob;	   /* the manifest list its names came as, or NULL */
+	json_t *list_doc;		   /* owned reference: of list_blob */
+	const char *list_type;		   /* constant */
 	char manifest_digest[DIGEST_BUF];
 	const char *manifest_type; /* constant */
 	uint64_t manifest_bytes;
@@ -59,6 +62,8 @@ void image_draft_free(struct image_draft *draft);
 const char *image_draft_layer_digest(const struct image_draft_layer *layer);
 uint64_t image_draft_layer_bytes(const struct image_draft_layer *layer);
 int image_draft_add_tag(struct image_draft *draft, const char *canonical);
+const char *image_draft_list(const struct image_draft *draft); /* digest, or NULL */
+int image_draft_insert_list(struct image_store *is, const struct image_draft *draft);
 /* Layers converted and compared, blobs published, disk assembled: all but the rows. */
 int image_draft_finish(struct image_store *is, struct ingest *in, struct image_draft *draft,
 		       struct err *err);
@@ -70,7 +75,7 @@ int image_drafts_commit(struct image_store *is, struct image_draft *drafts,
 /* Rows (image_rows.c). */
 int image_rows_insert(struct image_store *is, const struct image_draft *draft, bool *ret_new);
 int image_rows_tag(struct image_store *is, const char *canonical, const char *id, int64_t tagged_ns,
-		   char ret_old_id[static DIGEST_BUF]);
+		   const char *list, char ret_old_id[static DIGEST_BUF]);
 int image_rows_pulled_as(struct image_store *is, const char *canonical, const char *id);
 int image_rows_text(struct image_store *is, const char *sql, const char *a, const char *b,
 		    char **ret_text); /* first column of the first row; NULL if none */

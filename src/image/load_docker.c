@@ -63,19 +63,20 @@ static int docker_check_path(const char *path, const struct ingest_blob *blob, s
 	return 0;
 }
 
-/* Whether it is for the platform that was asked for */
+/* Whether it is for a platform that was asked for */
 static bool docker_wanted(const struct load *ld, const struct image_draft *draft)
 {
 	struct platform wanted, have = {};
-	struct err ignored = {}; /* the text was made by platform_format() */
 
-	if (!ld->args->platform || platform_parse(ld->args->platform, &wanted, &ignored) < 0)
-		return true;
 	(void)snprintf(have.os, sizeof(have.os), "%s", draft->view.os);
 	(void)snprintf(have.architecture, sizeof(have.architecture), "%s",
 		       draft->view.architecture);
 	(void)snprintf(have.variant, sizeof(have.variant), "%s", draft->view.variant);
-	return platform_fits(&wanted, &have);
+	for (size_t i = 0; i < ld->args->platforms_n; i++) /* made by platform_format() */
+		if (platform_parse(ld->args->platforms[i], &wanted, NULL) == 0 &&
+		    platform_fits(&wanted, &have))
+			return true;
+	return ld->args->platforms_n == 0;
 }
 
 static int docker_image(struct load *ld, const json_t *entry, const struct ingest_blob *index,

@@ -2,10 +2,10 @@
 /*
  * load_oci.c - the OCI archive form: index.json, indexes below it, manifests, all by digest
  *
- * Each entry of index.json is an image or an index of platforms, of which the best fit for this
- * host is taken (an archive may bring fewer than it lists). Attestations and other artifacts are
- * passed over. Every blob is looked up by its digest, hashes to it, and has the size that was
- * promised.
+ * Each entry of index.json is an image or a list of images for several platforms. All of them that
+ * are there and wanted are taken (an archive may bring fewer than it lists); the names go to the
+ * one that fits this host best. Attestations and other artifacts are passed over. Every blob is
+ * looked up by its digest, hashes to it, and has the size that was promised.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "base/util.h"
 #include "image/image_load.h"
+#include "image/manifest_list.h"
 
 #define INDEX_DEPTH_MAX 4
 #define NAME_CONTAINERD "io.containerd.image.name"
@@ -119,45 +120,79 @@ static int oci_image(struct load *ld, const struct oci_desc *desc, struct ingest
 	return OCI_LOADED;
 }
 
-static bool oci_is_attestation(const struct oci_desc *desc)
-{
-	return desc->annotations && json_object_get(desc->annotations, "vnd.docker.reference.type");
-}
-
 static int oci_entry(struct load *ld, const struct oci_desc *desc, int depth,
 		     struct image_draft **ret, struct err *err);
 
-/* The entry that fits best among those whose blobs are there. */
-static int oci_choose(struct load *ld, const struct ingest_blob *blob, int depth,
-		      struct image_draft **ret, struct err *err)
+/* How well an entry fits what was asked for, or this host; 0: it is not wanted. */
+static int oci_score(const struct load *ld, const struct oci_desc *desc)
+{
+	int best = 0;
+
+	if (!manifest_list_is_image(desc))
+		return 0;
+	if (!ld->args->platforms_n) /* all are wanted, this host's first */
+		return 1 + oci_platform_score(desc->platform, NULL);
+	for (size_t i = 0; i < ld->args->platforms_n; i++)
+		best = MAX(best, oci_platform_score(desc->platform, ld->args->platforms[i]));
+	return best;
+}
+
+/* The images of a list that are there and wanted. The best one is returned, the others join the
+ * load at once: they have no names of their own. */
+static int oci_list_images(struct load *ld, const struct oci_desc *descs, size_t n, int depth,
+			   struct image_draft **ret, struct err *err)
+{
+	struct image_draft *best = NULL;
+	int r = 0, best_score = 0;
+
+	for (size_t i = 0; i < n && r == 0; i++) {
+		int score = oci_score(ld, &descs[i]);
+		struct image_draft *draft = NULL;
+
+		r = score ? oci_entry(ld, &descs[i], depth + 1, &draft, err) : OCI_ABSENT;
+		if (r == OCI_ABSENT ||
+		    r == OCI_FOREIGN) { /* a list may promise more than is here */
+			r = 0;
+			continue;
+		}
+		if (r == 0 && score > best_score) {
+			struct image_draft *worse = best;
+
+			best = draft;
+			best_score = score;
+			draft = worse;
+		}
+		if (r == 0 && draft && load_add_draft(ld, draft) < 0)
+			r = err_oom(err);
+	}
+	if (r < 0) {
+		image_draft_free(best);
+		return r;
+	}
+	*ret = best;
+	return best ? OCI_LOADED : OCI_ABSENT;
+}
+
+static int oci_list(struct load *ld, const struct oci_desc *desc, struct ingest_blob *blob,
+		    int depth, struct image_draft **ret, struct err *err)
 {
 	_cleanup_(json_decrefp) json_t *doc = NULL;
 	_cleanup_free_ struct oci_desc *descs = NULL;
-	size_t n, best = 0;
-	int r, best_score = 0;
+	size_t n;
+	int r;
 
 	r = load_json(ld, blob, OCI_MANIFEST_BYTES_MAX, "index", &doc, err);
 	if (r == 0)
 		r = oci_index_read(doc, &descs, &n, err);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < n; i++) {
-		struct ingest_blob *there;
-		int score = oci_is_attestation(&descs[i])
-				    ? 0
-				    : oci_platform_score(descs[i].platform, ld->args->platform);
-
-		r = score > best_score ? oci_blob(ld, &descs[i], &there, err) : 0;
-		if (r < 0)
-			return r;
-		if (score > best_score && there) {
-			best = i;
-			best_score = score;
-		}
+	if (r == 0)
+		r = oci_list_images(ld, descs, n, depth, ret, err);
+	if (r == OCI_LOADED && depth == 0) { /* what the names stand for */
+		(*ret)->list_blob = blob;
+		(*ret)->list_doc = TAKE_PTR(doc);
+		(*ret)->list_type = str_eq(desc->media_type, DOCKER_TYPE_LIST) ? DOCKER_TYPE_LIST
+									       : OCI_TYPE_INDEX;
 	}
-	if (best_score == 0)
-		return OCI_ABSENT;
-	return oci_entry(ld, &descs[best], depth + 1, ret, err);
+	return r;
 }
 
 static int oci_entry(struct load *ld, const struct oci_desc *desc, int depth,
@@ -174,7 +209,7 @@ static int oci_entry(struct load *ld, const struct oci_desc *desc, int depth,
 	if (!blob)
 		return OCI_ABSENT;
 	if (oci_type_is_index(desc->media_type))
-		return oci_choose(ld, blob, depth, ret, err);
+		return oci_list(ld, desc, blob, depth, ret, err);
 	if (!oci_type_is_manifest(desc->media_type))
 		return OCI_FOREIGN;
 	return oci_image(ld, desc, blob, ret, err);
@@ -216,7 +251,7 @@ int load_oci(struct load *ld, const struct ingest_blob *index, struct err *err)
 	for (size_t i = 0; i < n; i++) {
 		_cleanup_(image_draft_freep) struct image_draft *draft = NULL;
 
-		if (oci_is_attestation(&descs[i]))
+		if (!manifest_list_is_image(&descs[i]))
 			continue;
 		r = oci_entry(ld, &descs[i], 0, &draft, err);
 		if (r < 0)
@@ -234,6 +269,29 @@ int load_oci(struct load *ld, const struct ingest_blob *index, struct err *err)
 		return err_user(err, ERR_INVALID,
 				"invalid archive: no image for this platform in index.json");
 	return 0;
+}
+
+/**
+ * load_oci_has_lists() - Whether index.json says more than manifest.json can
+ * @ld:    Load
+ * @index: index.json
+ *
+ * Return: whether one of its entries is a list of several platforms
+ */
+bool load_oci_has_lists(struct load *ld, const struct ingest_blob *index)
+{
+	_cleanup_(json_decrefp) json_t *doc = NULL;
+	_cleanup_free_ struct oci_desc *descs = NULL;
+	struct err ignored = {}; /* a broken one is told of by who needs it */
+	size_t n;
+
+	if (load_json(ld, index, OCI_MANIFEST_BYTES_MAX, "index.json", &doc, &ignored) < 0 ||
+	    oci_index_read(doc, &descs, &n, &ignored) < 0)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (oci_type_is_index(descs[i].media_type))
+			return true;
+	return false;
 }
 
 static bool oci_says_the_same(const struct image_draft *a, const struct image_draft *b)

@@ -116,10 +116,29 @@ static const char migration_pulls[] = "CREATE TABLE pulled_layers ("
 				      "  kept_ns INTEGER NOT NULL"
 				      ") STRICT;";
 
+/*
+ * Manifest lists (image/manifest_list.c): what a tag came as, where that was more than one image.
+ * The document is a blob. An entry's image is the one of that manifest, if it is here.
+ */
+static const char migration_lists[] =
+	"CREATE TABLE manifest_lists ("
+	"  digest TEXT PRIMARY KEY,"
+	"  media_type TEXT NOT NULL,"
+	"  size_bytes INTEGER NOT NULL"
+	") STRICT;"
+	"CREATE TABLE manifest_list_entries ("
+	"  list_digest TEXT NOT NULL REFERENCES manifest_lists (digest) ON DELETE CASCADE,"
+	"  position INTEGER NOT NULL,"
+	"  manifest_digest TEXT NOT NULL,"
+	"  PRIMARY KEY (list_digest, position)"
+	") STRICT;"
+	"CREATE INDEX manifest_list_entries_by_manifest "
+	"  ON manifest_list_entries (manifest_digest);"
+	"ALTER TABLE image_tags ADD COLUMN list_digest TEXT REFERENCES manifest_lists (digest);"
+	"CREATE INDEX image_tags_by_list ON image_tags (list_digest);";
+
 const char *const store_migrations[] = {
-	migration_images,
-	migration_execs_events,
-	migration_containers,
-	migration_pulls,
+	migration_images, migration_execs_events, migration_containers,
+	migration_pulls,  migration_lists,
 };
 const size_t store_migrations_n = ARRAY_SIZE(store_migrations);

@@ -20,6 +20,7 @@
 #include "core/images.h"
 #include "core/stdio.h"
 #include "image/image.h"
+#include "image/platform.h"
 #include "rpc/client.h"
 #include "vm/vm.h"
 
@@ -400,6 +401,18 @@ int image_get(struct image_store *is UNUSED, const char *ref, struct image **ret
 	image->config = json_pack("{s:{s:[s], s:[s]}}", "config", "Cmd", "sh", "Env", "PATH=/bin");
 	*ret_image = image;
 	return 0;
+}
+
+int image_get_for(struct image_store *is, const char *ref, const struct platform *platform,
+		  struct image **ret_image, struct err *err)
+{
+	int r = image_get(is, ref, ret_image, err);
+
+	if (r == 0 && platform)
+		r = platform_check_image(platform, *ret_image, ref, err);
+	if (r < 0)
+		*ret_image = NULL;
+	return r;
 }
 
 void image_free(struct image *image)

@@ -9,7 +9,10 @@ static int save_write(void *user, const void *data, size_t len)
 
 static int save(struct fixture *f, const char *ref, struct buf *out)
 {
-	return image_save(f->is, &ref, 1, NULL, save_write, out, &f->err);
+	return image_save(
+		f->is,
+		&(struct image_save){.refs = &ref, .refs_n = 1, .write = save_write, .user = out},
+		&f->err);
 }
 
 TEST(saved_images_load_again_bit_for_bit)
@@ -128,7 +131,11 @@ TEST(a_client_that_leaves_a_save_costs_an_error)
 
 	make_docker(&t, &(struct docker_spec){});
 	ASSERT_OK(load_buf(&f, &t.out));
-	ASSERT_ERROR(image_save(f.is, &ref, 1, NULL, stop_at_once, NULL, &f.err), EPIPE);
+	ASSERT_ERROR(
+		image_save(f.is,
+			   &(struct image_save){.refs = &ref, .refs_n = 1, .write = stop_at_once},
+			   &f.err),
+		EPIPE);
 	ASSERT_OK(load_buf(&f, &t.out));
 }
 

@@ -1,0 +1,74 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# manifest lists: a name of several platforms keeps its list through pull, tag, push, save, load, rmi and prune
+. "$(dirname "$0")/../registry/rig.sh"
+registry PLAIN; registry OTHER "store=$RIG/other"
+BUSYBOX=$(archive busybox)
+ARM='{"os":"linux","architecture":"arm64"}' AMD='{"os":"linux","architecture":"amd64"}'
+MULTI=$PLAIN/rig/multi:1
+id_of() { docker image inspect -f '{{.Id}}' "$1"; }
+id_for() { api GET "/v1.51/images/$1/json?platform=$(urlencode "$2")" | jq -r '.Id // .message'; } # NAME PLATFORM
+both() { docker pull -q --platform linux/arm64 "$MULTI" >/dev/null && docker pull -q --platform linux/amd64 "$MULTI" >/dev/null; }
+consistent() { stop_arcad; "$ARCAD" --data-root "$ROOT/data" --gc-check=full; local r=$?; start_arcad; return $r; }
+
+a=$(push image --add "$(tar_of here 100000)" "$PLAIN/rig/multi" "$BUSYBOX"); r=$(push image --platform linux/arm64/v8 "$PLAIN/rig/multi" "$BUSYBOX")
+LIST=$(push index "$MULTI" "$r" "$a"); manifest "$PLAIN/rig/multi" 1 >"$RIG/list"
+
+t_each_platform_of_a_name_is_found() {
+	wipe_images; both; local amd arm
+	amd=$(id_of "$MULTI"); arm=$(id_for "$MULTI" "$ARM"); eq "$(id_for "$MULTI" "$AMD")" "$amd"
+	has "$arm" sha256:; ! eq "$arm" "$amd" 2>/dev/null; has "$(id_for "$MULTI" '{"os":"linux","architecture":"s390x"}')" "does not match the specified platform"
+	eq "$(docker image inspect -f '{{.Architecture}}' "$arm")" arm64; eq "$(docker images -f dangling=true -q | wc -l)" 0
+	eq "$(api GET "/v1.51/images/$MULTI/history?platform=$(urlencode "$ARM")" | jq -r '.[0].Id')" "$arm"
+	docker create --pull never --platform linux/arm64 --network none --name l1 "$MULTI" >/dev/null; eq "$(docker inspect -f '{{.Image}}' l1)" "$arm"; docker rm l1 >/dev/null
+	eq "$(docker run --rm --network none "$MULTI" echo hi)" hi
+}
+t_manifests_are_listed() {
+	api GET "/v1.51/images/json?manifests=1&filters=$(urlencode "{\"reference\":[\"$MULTI\"]}")" >"$RIG/m"
+	eq "$(jq -c '.[0].Manifests | map([.Kind, .Available, .ImageData.Platform.architecture])' "$RIG/m")" '[["image",true,"arm64"],["image",true,"amd64"]]'
+	eq "$(jq -r '.[0].Manifests | map(.ID) | join(" ")' "$RIG/m")" "$r $a"; eq "$(api GET "/v1.51/images/$MULTI/json?manifests=1" | jq -c '.Manifests')" "$(jq -c '.[0].Manifests' "$RIG/m")"
+	eq "$(api GET "/v1.51/images/$MULTI/json" | jq 'has("Manifests")')" false
+}
+t_prune_spares_what_a_list_has() { local arm; arm=$(id_for "$MULTI" "$ARM"); docker image prune -f >/dev/null; eq "$(id_for "$MULTI" "$ARM")" "$arm"; }
+t_a_whole_list_is_pushed_byte_for_byte() {
+	docker tag "$MULTI" "$OTHER/rig/whole:2"; local out; out=$(docker push "$OTHER/rig/whole:2")
+	has "$out" "2: digest: $LIST size: $(wc -c <"$RIG/list")"; manifest "$OTHER/rig/whole" 2 | cmp - "$RIG/list"
+	eq "$(digest_of "$OTHER/rig/whole" "$r")" "$r"; eq "$(digest_of "$OTHER/rig/whole" "$a")" "$a"
+	has "$(docker image inspect -f '{{.RepoDigests}}' "$OTHER/rig/whole:2")" "$OTHER/rig/whole@$LIST"
+	docker rmi "$OTHER/rig/whole:2" >/dev/null; eq "$(id_for "$MULTI" "$ARM" | cut -c1-7)" sha256:
+}
+t_one_platform_of_a_list_is_pushed_alone() {
+	docker tag "$MULTI" "$OTHER/rig/single:1"; has "$(api POST "/v1.51/images/$OTHER/rig/single/push?tag=1&platform=$(urlencode "$ARM")" -H 'X-Registry-Auth: e30=')" "$r"
+	eq "$(digest_of "$OTHER/rig/single" 1)" "$r"; docker rmi "$OTHER/rig/single:1" >/dev/null
+}
+t_save_and_load_keep_the_list() {
+	docker save -o "$RIG/both.tar" "$MULTI"; eq "$(tar -xOf "$RIG/both.tar" index.json | jq -r '.manifests[0].digest')" "$LIST"
+	tar -xOf "$RIG/both.tar" "blobs/sha256/${LIST#sha256:}" | cmp - "$RIG/list"
+	local amd arm; amd=$(id_of "$MULTI"); arm=$(id_for "$MULTI" "$ARM"); wipe_images
+	has "$(docker load -i "$RIG/both.tar")" "Loaded image: $MULTI"; eq "$(id_of "$MULTI")" "$amd"; eq "$(id_for "$MULTI" "$ARM")" "$arm"
+	docker tag "$MULTI" "$OTHER/rig/loaded:1"; has "$(docker push "$OTHER/rig/loaded:1")" "digest: $LIST"; docker rmi "$OTHER/rig/loaded:1" >/dev/null
+	docker save "$MULTI" | cmp - "$RIG/both.tar"
+}
+t_save_and_load_take_the_platforms_asked_for() {
+	api GET "/v1.52/images/get?names=$MULTI&platform=$(urlencode "$ARM")" >"$RIG/arm.tar"; eq "$(tar -xOf "$RIG/arm.tar" index.json | jq -r '.manifests[0].digest')" "$r"
+	api GET "/v1.52/images/get?names=$MULTI&platform=$(urlencode "$ARM")&platform=$(urlencode "$AMD")" >"$RIG/two.tar"; eq "$(tar -xOf "$RIG/two.tar" index.json | jq -r '.manifests[0].digest')" "$LIST"
+	has "$(api GET "/v1.52/images/get?names=$MULTI&platform=$(urlencode "$ARM")&platform=$(urlencode '{"os":"linux","architecture":"s390x"}')")" "no suitable export target found for platform linux/s390x"
+	wipe_images; api POST "/v1.52/images/load?platform=$(urlencode "$ARM")" -H 'Content-Type: application/x-tar' --data-binary @"$RIG/both.tar" >/dev/null
+	eq "$(docker image inspect -f '{{.Architecture}}' "$MULTI")" arm64; eq "$(docker images -q | wc -l)" 1
+	api POST "/v1.52/images/load?platform=$(urlencode "$ARM")&platform=$(urlencode "$AMD")" -H 'Content-Type: application/x-tar' --data-binary @"$RIG/both.tar" >/dev/null
+	eq "$(docker image inspect -f '{{.Architecture}}' "$MULTI")" amd64; eq "$(docker images -q | wc -l)" 2
+}
+t_part_of_a_list_is_pushed_as_the_image_it_is() {
+	wipe_images; docker pull -q --platform linux/amd64 "$MULTI" >/dev/null; docker tag "$MULTI" "$OTHER/rig/part:1"
+	local out; out=$(docker push "$OTHER/rig/part:1" 2>&1); has "$out" "digest: $a"; has "$out" "Not all multiplatform-content is present"
+	eq "$(digest_of "$OTHER/rig/part" 1)" "$a"
+}
+t_the_store_is_whole_and_rmi_takes_all_of_it() {
+	wipe_images; both; consistent; eq "$(docker images -q | wc -l)" 2
+	docker rmi "$MULTI" >/dev/null; eq "$(docker images -aq | wc -l)" 0; eq "$(find "$ROOT/data/images/blobs" -type f | wc -l)" 0; consistent
+}
+t_a_container_keeps_its_platform() {
+	both; docker create --pull never --platform linux/arm64 --network none --name keep "$MULTI" >/dev/null; local arm; arm=$(id_for "$MULTI" "$ARM")
+	docker rmi -f "$MULTI" >/dev/null; eq "$(docker image inspect -f '{{.Id}}' "$arm")" "$arm"; docker rm keep >/dev/null; docker image prune -f >/dev/null; eq "$(docker images -aq | wc -l)" 0
+}
+run_tests
