@@ -385,6 +385,9 @@ static int check_orphans(struct check *c)
 		{"SELECT diff_id FROM layers WHERE diff_id NOT IN (SELECT diff_id FROM "
 		 "image_layers)",
 		 "is a layer of no image"},
+		{"SELECT diff_id FROM pushed_gzips WHERE diff_id NOT IN (SELECT diff_id FROM "
+		 "layers)",
+		 "was pushed, but is no layer"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(orphans); i++) {
@@ -445,6 +448,7 @@ static int repair_rows(struct check *c)
 		"DELETE FROM image_tags WHERE image_id NOT IN (SELECT id FROM images)",
 		"DELETE FROM image_digests WHERE image_id NOT IN (SELECT id FROM images)",
 		"DELETE FROM layers WHERE diff_id NOT IN (SELECT diff_id FROM image_layers)",
+		"DELETE FROM pushed_gzips WHERE diff_id NOT IN (SELECT diff_id FROM layers)",
 	};
 	int r = store_begin(c->is.store);
 

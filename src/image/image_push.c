@@ -6,7 +6,10 @@
  *
  *	layers -> config -> manifest under the tag
  *
- * The manifest goes as it lies in the store, byte for byte: what was pulled has the digest it had.
+ * The manifest of an image that was pulled goes as it lies in the store, byte for byte: it has the
+ * digest it had. Of other images, layers that lie uncompressed are sent as gzip (push_gzip.c), and
+ * the manifest names what they became. The config, and so the image's id, stays.
+ *
  * While a push runs it counts as a writer, so no blob goes away under it. Progress may be told by
  * several threads: image_push() puts a lock before it.
  */
@@ -37,6 +40,19 @@ static int push_progress(void *user, json_t *line)
 	return r;
 }
 
+/* What is sent under the tag. */
+struct push_manifest {
+	char *text; /* owned */
+	size_t len;
+	const char *type; /* borrowed: from the image */
+	char digest[DIGEST_BUF];
+};
+
+static void push_manifest_done(struct push_manifest *m)
+{
+	free(m->text);
+}
+
 static void push_done(struct push *push)
 {
 	json_decref(push->doc);
@@ -44,24 +60,21 @@ static void push_done(struct push *push)
 	free(push->from);
 }
 
-static int push_read_manifest(struct push *push, const struct image *image, char **ret_text,
-			      size_t *ret_len, struct err *err)
+static int push_read_manifest(struct push *push, const struct image *image, struct push_manifest *m,
+			      struct err *err)
 {
 	_cleanup_free_ char *path = image_blob_path(push->is, image->manifest_digest);
-	_cleanup_free_ char *text = NULL;
 	int r;
 
 	if (!path)
 		return err_oom(err);
-	r = fs_read_file(path, OCI_MANIFEST_BYTES_MAX, &text, ret_len);
+	r = fs_read_file(path, OCI_MANIFEST_BYTES_MAX, &m->text, &m->len);
 	if (r < 0)
 		return err_sys(err, r, "cannot read the manifest %s", image->manifest_digest);
-	r = oci_parse(text, *ret_len, "manifest", &push->doc, err);
-	if (r == 0)
-		r = oci_manifest_read(push->doc, &push->manifest, err);
-	if (r == 0)
-		*ret_text = TAKE_PTR(text);
-	return r;
+	m->type = image->manifest_type;
+	memcpy(m->digest, image->manifest_digest, DIGEST_BUF);
+	r = oci_parse(m->text, m->len, "manifest", &push->doc, err);
+	return r < 0 ? r : oci_manifest_read(push->doc, &push->manifest, err);
 }
 
 /* A repository of the same registry that is known to have a layer of this image. */
@@ -86,16 +99,67 @@ static int push_find_from(struct push *push)
 	return r;
 }
 
-static int push_put_manifest(struct registry *rg, const struct image *image, const char *tag,
-			     const char *text, size_t len, struct err *err)
+static int pulled_row(void *user, struct store_row *row)
+{
+	*(bool *)user = store_row_int(row, 0) != 0;
+	return 0;
+}
+
+static int push_find_pulled(struct push *push, struct err *err)
+{
+	int r = store_exec(push->is->store, "SELECT pulled FROM images WHERE id = ?", pulled_row,
+			   &push->as_it_is, "s", push->id);
+
+	return r < 0 ? err_sys(err, r, "cannot look up %s", push->id) : 0;
+}
+
+/* One layer's entry becomes what the layer became. */
+static int push_name_layer(json_t *entry, const struct oci_desc *desc)
+{
+	/* the type first: desc may borrow from what is replaced */
+	if (json_object_set_new(entry, "mediaType", json_string(desc->media_type)) < 0 ||
+	    json_object_set_new(entry, "digest", json_string(desc->digest)) < 0)
+		return -ENOMEM;
+	return json_object_set_new(entry, "size", json_integer((json_int_t)desc->size));
+}
+
+/* The manifest that is sent: as it was, or with the layers that became gzip. */
+static int push_name_layers(struct push *push, struct push_manifest *m, struct err *err)
+{
+	json_t *layers = json_object_get(push->doc, "layers");
+	bool changed = false;
+
+	for (size_t i = 0; i < push->manifest.layers_n; i++) {
+		const struct oci_desc *desc = &push->manifest.layers[i];
+		json_t *entry = json_array_get(layers, i);
+
+		if (str_eq(json_string_value(json_object_get(entry, "digest")), desc->digest))
+			continue;
+		changed = true;
+		if (push_name_layer(entry, desc) < 0)
+			return err_oom(err);
+	}
+	if (!changed)
+		return 0;
+	free(m->text);
+	m->text = json_dumps(push->doc, JSON_COMPACT);
+	if (!m->text)
+		return err_oom(err);
+	m->len = strlen(m->text);
+	sha256_digest_text(m->text, m->len, m->digest);
+	return 0;
+}
+
+static int push_put_manifest(struct registry *rg, const struct push_manifest *m, const char *tag,
+			     struct err *err)
 {
 	_cleanup_registry_reply_ struct registry_reply reply = {};
 	_cleanup_free_ char *path = str_format("manifests/%s", tag);
 	struct registry_call call = {.method = "PUT",
 				     .path = path,
-				     .content_type = image->manifest_type,
-				     .body = text,
-				     .body_len = len};
+				     .content_type = m->type,
+				     .body = m->text,
+				     .body_len = m->len};
 	int r = path ? registry_call(rg, &call, &reply, err) : err_oom(err);
 
 	if (r < 0)
@@ -105,59 +169,70 @@ static int push_put_manifest(struct registry *rg, const struct image *image, con
 	return 0;
 }
 
-static int push_tell_result(struct push *push, const struct image *image, const char *tag)
+static int push_tell_result(struct push *push, const struct push_manifest *m, const char *tag)
 {
-	_cleanup_free_ char *line =
-		str_format("%s: digest: %s size: %llu", tag, image->manifest_digest,
-			   (unsigned long long)image->manifest_bytes);
+	_cleanup_free_ char *line = str_format("%s: digest: %s size: %zu", tag, m->digest, m->len);
 	int r = line ? image_say(&push->say, NULL, line) : -ENOMEM;
 
 	if (r < 0)
 		return r;
 	return image_say_json(&push->say,
 			      json_pack("{s:{}, s:{s:s, s:s, s:I}}", "progressDetail", "aux", "Tag",
-					tag, "Digest", image->manifest_digest, "Size",
-					(json_int_t)image->manifest_bytes));
+					tag, "Digest", m->digest, "Size", (json_int_t)m->len));
 }
 
-static int push_remember(struct push *push, const struct image *image, struct err *err)
+static int push_remember(struct push *push, const struct push_manifest *m, struct err *err)
 {
 	_cleanup_free_ char *name = reference_name(push->ref), *as = NULL;
 	int r;
 
-	as = name ? str_format("%s@%s", name, image->manifest_digest) : NULL;
+	as = name ? str_format("%s@%s", name, m->digest) : NULL;
 	if (!as)
 		return err_oom(err);
-	r = image_rows_pulled_as(push->is, as, image->id);
+	r = image_rows_pulled_as(push->is, as, push->id);
 	return r < 0 ? err_sys(err, r, "cannot write %s down", as) : 0;
+}
+
+/* All but the layers, which are there. */
+static int push_documents(struct push *push, struct push_manifest *m, const char *tag,
+			  struct err *err)
+{
+	struct push_file config = {.desc = push->manifest.config, .fd = -EBADF};
+	struct registry *rg = NULL;
+	int r = push_name_layers(push, m, err);
+
+	if (r == 0)
+		r = push_open(push, &rg, err);
+	if (r == 0)
+		r = push_blob(push, rg, &config, err);
+	if (r == 0)
+		r = push_put_manifest(rg, m, tag, err);
+	cleanup_close(&config.fd);
+	registry_close(rg);
+	return r;
 }
 
 static int push_image(struct push *push, struct image *image, const char *tag, struct err *err)
 {
-	_cleanup_free_ char *text = NULL;
-	struct registry *rg = NULL;
-	size_t len;
+	_cleanup_(push_manifest_done) struct push_manifest m = {};
 	int r;
 
 	if (!*image->manifest_digest)
 		return err_user(err, ERR_INTERNAL, "image %s has no manifest", image->id);
 	memcpy(push->id, image->id, DIGEST_BUF);
 	push->diff_ids = TAKE_PTR(image->diff_ids);
-	r = push_read_manifest(push, image, &text, &len, err);
+	r = push_find_pulled(push, err);
+	if (r == 0)
+		r = push_read_manifest(push, image, &m, err);
 	if (r == 0 && push_find_from(push) < 0)
 		r = err_oom(err);
 	if (r == 0)
 		r = push_layers(push, err);
 	if (r == 0)
-		r = push_open(push, &rg, err);
+		r = push_documents(push, &m, tag, err);
 	if (r == 0)
-		r = push_blob(push, rg, &push->manifest.config, NULL, err);
-	if (r == 0)
-		r = push_put_manifest(rg, image, tag, text, len, err);
-	registry_close(rg);
-	if (r == 0)
-		r = push_remember(push, image, err);
-	return r < 0 ? r : push_tell_result(push, image, tag);
+		r = push_remember(push, &m, err);
+	return r < 0 ? r : push_tell_result(push, &m, tag);
 }
 
 static int push_tag(struct image_store *is, const struct image_push *args, struct image_say say,

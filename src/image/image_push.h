@@ -17,12 +17,25 @@ struct push {
 	char id[DIGEST_BUF];
 	char **diff_ids; /* owned; one a layer of the manifest */
 	json_t *doc;	 /* owned: the manifest */
-	struct oci_manifest manifest;
-	char *from; /* owned: a repository of this registry that has layers of it, or NULL */
+	struct oci_manifest
+		manifest; /* borrows from doc; a layer that became gzip is what it became */
+	char *from;	  /* owned: a repository of this registry that has layers of it, or NULL */
+	bool as_it_is;	  /* it was pulled: its layers are not compressed */
+};
+
+/* A blob to send. */
+struct push_file {
+	struct oci_desc desc;
+	const char *shown; /* what progress calls it; NULL: not at all */
+	int fd;		   /* owned: its bytes; negative: it lies in the store */
+	const char
+		*plain; /* borrowed: diff id of the layer it is the gzip of; NULL: it lies there */
 };
 
 int push_open(const struct push *push, struct registry **ret, struct err *err);
-/* One blob, unless it is there. shown: what progress calls it, or NULL for none. */
-int push_blob(struct push *push, struct registry *rg, const struct oci_desc *desc,
-	      const char *shown, struct err *err);
+int push_blob(struct push *push, struct registry *rg, struct push_file *file, struct err *err);
 int push_layers(struct push *push, struct err *err);
+
+/* Layers that lie uncompressed (push_gzip.c). */
+int push_gzip_plan(const struct push *push, size_t i, struct push_file *file, struct err *err);
+int push_gzip_make(const struct push *push, struct push_file *file, struct err *err);

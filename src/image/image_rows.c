@@ -134,13 +134,13 @@ int image_rows_insert(struct image_store *is, const struct image_draft *draft, b
 	r = store_exec(is->store,
 		       "INSERT OR IGNORE INTO images (id, manifest_digest, manifest_type, "
 		       "manifest_bytes, config_bytes, chain_id, created_ns, added_ns, size_bytes, "
-		       "architecture, os, variant, labels, comment) "
-		       "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		       NULL, NULL, "sssiisiiisssss", draft->id, draft->manifest_digest,
+		       "architecture, os, variant, labels, comment, pulled) "
+		       "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		       NULL, NULL, "sssiisiiisssssi", draft->id, draft->manifest_digest,
 		       draft->manifest_type, (int64_t)draft->manifest_bytes,
 		       (int64_t)ingest_blob_size(draft->config_blob), draft->chain_id,
 		       c->created_ns, clock_realtime_ns(), (int64_t)size, c->architecture, c->os,
-		       c->variant, labels, c->comment);
+		       c->variant, labels, c->comment, (int64_t)(draft->repo_digest != NULL));
 	if (r < 0)
 		return r;
 	*ret_new = store_changes(is->store) > 0;

@@ -356,12 +356,12 @@ const char *oci_layer_type(const char *media_type)
 		OCI_TYPE_LAYER,
 		OCI_TYPE_LAYER "+gzip",
 		OCI_TYPE_LAYER "+zstd",
-		"application/vnd.oci.image.layer.nondistributable.v1.tar",
-		"application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
-		"application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
-		"application/vnd.docker.image.rootfs.diff.tar",
-		"application/vnd.docker.image.rootfs.diff.tar.gzip",
-		"application/vnd.docker.image.rootfs.diff.tar.zstd",
+		OCI_TYPE_NONDISTRIBUTABLE,
+		OCI_TYPE_NONDISTRIBUTABLE "+gzip",
+		OCI_TYPE_NONDISTRIBUTABLE "+zstd",
+		DOCKER_TYPE_LAYER,
+		DOCKER_TYPE_LAYER ".gzip",
+		DOCKER_TYPE_LAYER ".zstd",
 		"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
 	};
 
@@ -369,6 +369,21 @@ const char *oci_layer_type(const char *media_type)
 		if (str_eq(known[i], media_type))
 			return known[i];
 	return NULL;
+}
+
+/**
+ * oci_layer_type_gzip() - What a layer's media type becomes when the layer is compressed with gzip
+ * @media_type: Type from a manifest
+ *
+ * Return: a constant text
+ */
+const char *oci_layer_type_gzip(const char *media_type)
+{
+	if (str_starts(media_type, OCI_TYPE_NONDISTRIBUTABLE))
+		return OCI_TYPE_NONDISTRIBUTABLE "+gzip";
+	if (str_starts(media_type, DOCKER_TYPE_LAYER))
+		return DOCKER_TYPE_LAYER ".gzip";
+	return OCI_TYPE_LAYER "+gzip";
 }
 
 /**

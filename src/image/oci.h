@@ -19,6 +19,8 @@
 #define OCI_TYPE_MANIFEST "application/vnd.oci.image.manifest.v1+json"
 #define OCI_TYPE_CONFIG "application/vnd.oci.image.config.v1+json"
 #define OCI_TYPE_LAYER "application/vnd.oci.image.layer.v1.tar"
+#define OCI_TYPE_NONDISTRIBUTABLE "application/vnd.oci.image.layer.nondistributable.v1.tar"
+#define DOCKER_TYPE_LAYER "application/vnd.docker.image.rootfs.diff.tar"
 #define DOCKER_TYPE_LIST "application/vnd.docker.distribution.manifest.list.v2+json"
 #define DOCKER_TYPE_MANIFEST "application/vnd.docker.distribution.manifest.v2+json"
 #define DOCKER_TYPE_CONFIG "application/vnd.docker.container.image.v1+json"
@@ -57,6 +59,8 @@ bool oci_type_is_index(const char *media_type);
 bool oci_type_is_manifest(const char *media_type);
 /* One of the layer types we read, as a constant text; NULL if it is none. */
 const char *oci_layer_type(const char *media_type);
+/* The type of the same layer as gzip, as a constant text. */
+const char *oci_layer_type_gzip(const char *media_type);
 /* This host's name in platform.architecture: "amd64", "arm64" */
 const char *oci_host_architecture(void);
 /* How well a platform object fits: 0 not at all. wanted: "os/arch[/variant]" or NULL for the host

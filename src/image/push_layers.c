@@ -6,7 +6,11 @@
  *
  *	is it there? -> begin an upload, or mount from another repository -> send
  *
- * A few threads, each with a conversation of its own, take one layer after the other. The first
+ * A layer that lies uncompressed is compressed before the first step, or, where it is known what
+ * it became the last time, before the last one (push_gzip.c).
+ *
+ * A few threads, each with a conversation of its own, take one layer after the other, the topmost
+ * first as dockerd does. The first
  * failure stops the others at their next step. Progress is told under a lock, for each layer at
  * most ten times a second.
  */
@@ -26,7 +30,8 @@
 
 struct push_work {
 	struct push *push;
-	pthread_mutex_t lock; /* guards what follows, and progress */
+	size_t first[LAYERS_PER_IMAGE_MAX]; /* of those with the same blob */
+	pthread_mutex_t lock;		    /* guards what follows, and progress */
 	size_t next;
 	int result;
 	struct err err;
@@ -98,54 +103,55 @@ static int push_begin(const struct push *push, struct registry *rg, const struct
 	return 0;
 }
 
-static int push_send(struct push *push, struct registry *rg, const struct oci_desc *desc,
-		     const char *shown, const char *location, struct err *err)
+static int push_send(struct push *push, struct registry *rg, struct push_file *file,
+		     const char *location, struct err *err)
 {
-	_cleanup_free_ char *path = image_blob_path(push->is, desc->digest);
-	_cleanup_close_ int fd = -EBADF;
-	struct push_sent sent = {.push = push, .shown = shown, .total = desc->size};
-	struct registry_file file = {.len = desc->size, .sent = push_on_sent, .user = &sent};
+	_cleanup_free_ char *path = image_blob_path(push->is, file->desc.digest);
+	uint64_t size = file->desc.size;
+	struct push_sent sent = {.push = push, .shown = file->shown, .total = size};
+	struct registry_file body = {.len = size, .sent = push_on_sent, .user = &sent};
 	int r;
 
 	if (!path)
 		return err_oom(err);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
+	if (file->fd < 0)
+		file->fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (file->fd < 0)
 		return err_sys(err, -errno, "cannot read %s", path);
-	file.fd = fd;
-	r = registry_upload(rg, desc->digest, location, &file, err);
-	if (r == 0 && shown)
-		r = image_say_progress(&push->say, shown, "Pushing", desc->size, desc->size);
-	return r < 0 ? r : push_say(push, shown, "Pushed");
+	body.fd = file->fd;
+	r = registry_upload(rg, file->desc.digest, location, &body, err);
+	if (r == 0 && file->shown)
+		r = image_say_progress(&push->say, file->shown, "Pushing", size, size);
+	return r < 0 ? r : push_say(push, file->shown, "Pushed");
 }
 
 /**
- * push_blob() - A blob of the store to the registry, unless it is there
- * @push:  Push
- * @rg:	   Conversation that may push
- * @desc:  Blob
- * @shown: What progress calls it, or NULL
- * @err:   Filled on failure
+ * push_blob() - A blob to the registry, unless it is there
+ * @push: Push
+ * @rg:	  Conversation that may push
+ * @file: Blob; of a layer that is compressed for it, @file->desc says afterwards what it became
+ * @err:  Filled on failure
  *
  * Return: 0 or negative errno
  */
-int push_blob(struct push *push, struct registry *rg, const struct oci_desc *desc,
-	      const char *shown, struct err *err)
+int push_blob(struct push *push, struct registry *rg, struct push_file *file, struct err *err)
 {
 	_cleanup_free_ char *location = NULL, *mounted = NULL;
-	int r = push_is_there(rg, desc, err);
+	int r = push_is_there(rg, &file->desc, err);
 
 	if (r < 0)
 		return r;
 	if (r > 0)
-		return push_say(push, shown, "Layer already exists");
-	r = push_begin(push, rg, desc, &location, err);
+		return push_say(push, file->shown, "Layer already exists");
+	r = push_begin(push, rg, &file->desc, &location, err);
 	if (r < 0)
 		return r;
-	if (r == 0)
-		return push_send(push, rg, desc, shown, location, err);
+	if (r == 0 && file->plain && file->fd < 0)
+		r = push_gzip_make(push, file, err);
+	if (location)
+		return r < 0 ? r : push_send(push, rg, file, location, err);
 	mounted = str_format("Mounted from %s", push->from);
-	return mounted ? push_say(push, shown, mounted) : err_oom(err);
+	return mounted ? push_say(push, file->shown, mounted) : err_oom(err);
 }
 
 /**
@@ -174,13 +180,30 @@ static void push_shown(const struct push *push, size_t i, char out[static PUSH_I
 	(void)snprintf(out, PUSH_ID_LEN + 1, "%s", digest_hex(push->diff_ids[i])); /* cut to show */
 }
 
-/* Whether this layer's blob stands earlier in the manifest. */
-static bool push_is_again(const struct push *push, size_t i)
+/* Where a layer with the same blob stands first; layers of a work that has not begun. */
+static size_t push_first(const struct push *push, size_t i)
 {
-	for (size_t k = 0; k < i; k++)
-		if (str_eq(push->manifest.layers[k].digest, push->manifest.layers[i].digest))
-			return true;
-	return false;
+	size_t k = 0;
+
+	while (!str_eq(push->manifest.layers[k].digest, push->manifest.layers[i].digest))
+		k++;
+	return k;
+}
+
+/* Nobody else has layer i. */
+static int push_layer(struct push *push, struct registry *rg, size_t i, struct err *err)
+{
+	char shown[PUSH_ID_LEN + 1];
+	struct push_file file = {.desc = push->manifest.layers[i], .shown = shown, .fd = -EBADF};
+	int r;
+
+	push_shown(push, i, shown);
+	r = push_gzip_plan(push, i, &file, err);
+	if (r == 0)
+		r = push_blob(push, rg, &file, err);
+	cleanup_close(&file.fd);
+	push->manifest.layers[i] = file.desc;
+	return r;
 }
 
 static void *push_thread(void *user)
@@ -193,13 +216,11 @@ static void *push_thread(void *user)
 
 	pthread_mutex_lock(&work->lock);
 	while (r == 0 && work->result == 0 && work->next < push->manifest.layers_n) {
-		size_t i = work->next++;
-		char shown[PUSH_ID_LEN + 1];
+		size_t i = push->manifest.layers_n - ++work->next; /* topmost first */
 
 		pthread_mutex_unlock(&work->lock);
-		push_shown(push, i, shown);
-		if (!push_is_again(push, i))
-			r = push_blob(push, rg, &push->manifest.layers[i], shown, &err);
+		if (work->first[i] == i)
+			r = push_layer(push, rg, i, &err);
 		pthread_mutex_lock(&work->lock);
 	}
 	if (r < 0 && work->result == 0) {
@@ -216,12 +237,12 @@ static int push_announce(struct push *push, size_t at_once)
 	char shown[PUSH_ID_LEN + 1];
 	int r = 0;
 
-	for (size_t i = 0; i < push->manifest.layers_n && r == 0; i++) {
-		push_shown(push, i, shown);
+	for (size_t i = push->manifest.layers_n; i > 0 && r == 0; i--) {
+		push_shown(push, i - 1, shown);
 		r = image_say(&push->say, shown, "Preparing");
 	}
-	for (size_t i = at_once; i < push->manifest.layers_n && r == 0; i++) {
-		push_shown(push, i, shown);
+	for (size_t i = push->manifest.layers_n; i > at_once && r == 0; i--) {
+		push_shown(push, i - 1 - at_once, shown);
 		r = image_say(&push->say, shown, "Waiting");
 	}
 	return r;
@@ -229,7 +250,7 @@ static int push_announce(struct push *push, size_t at_once)
 
 /**
  * push_layers() - All layers of an image
- * @push: With manifest and diff ids
+ * @push: With manifest and diff ids; layers that are sent as gzip are changed to it
  * @err:  Of the first that failed
  *
  * Return: 0 or negative errno
@@ -243,6 +264,8 @@ int push_layers(struct push *push, struct err *err)
 
 	if (r < 0)
 		return r;
+	for (size_t i = 0; i < push->manifest.layers_n; i++)
+		work.first[i] = push_first(push, i);
 	at_once = MIN(MIN(at_once, push->manifest.layers_n), (size_t)PUSH_THREADS_MAX);
 	while (n < at_once && pthread_create(&threads[n], NULL, push_thread, &work) == 0)
 		n++;
@@ -250,6 +273,8 @@ int push_layers(struct push *push, struct err *err)
 		return err_sys(err, -EAGAIN, "cannot start a thread");
 	while (n > 0)
 		(void)pthread_join(threads[--n], NULL); /* it exists and is not us */
+	for (size_t i = 0; i < push->manifest.layers_n; i++)
+		push->manifest.layers[i] = push->manifest.layers[work.first[i]];
 	if (work.result < 0 && err)
 		*err = work.err;
 	return work.result;

@@ -137,8 +137,22 @@ static const char migration_lists[] =
 	"ALTER TABLE image_tags ADD COLUMN list_digest TEXT REFERENCES manifest_lists (digest);"
 	"CREATE INDEX image_tags_by_list ON image_tags (list_digest);";
 
+/*
+ * Layers that lie uncompressed are pushed as gzip (image/push_gzip.c); what that was the last time
+ * is remembered, so that a registry that has it is not sent it again. A manifest that came from a
+ * registry goes back as it is: what has a digest there by now was pulled, or pushed as it is.
+ */
+static const char migration_pushed_gzip[] =
+	"ALTER TABLE images ADD COLUMN pulled INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE images SET pulled = 1 WHERE id IN (SELECT image_id FROM image_digests);"
+	"CREATE TABLE pushed_gzips ("
+	"  diff_id TEXT PRIMARY KEY REFERENCES layers (diff_id) ON DELETE CASCADE,"
+	"  blob_digest TEXT NOT NULL,"
+	"  blob_bytes INTEGER NOT NULL"
+	") STRICT;";
+
 const char *const store_migrations[] = {
 	migration_images, migration_execs_events, migration_containers,
-	migration_pulls,  migration_lists,
+	migration_pulls,  migration_lists,	  migration_pushed_gzip,
 };
 const size_t store_migrations_n = ARRAY_SIZE(store_migrations);
