@@ -17,6 +17,7 @@ ARCAD_ARGS=()
 mkdir -p "$DOCKER_CONFIG"
 
 docker() { timeout -k 5 "${DOCKER_TIMEOUT:-60}" "$DOCKER" "$@"; }
+urlencode() { jq -rn --arg x "$1" '$x | @uri'; }
 api() { # METHOD PATH [curl args]: raw answer's body
 	local m=$1 p=$2; shift 2
 	curl -sS --max-time 30 --unix-socket "$SOCK" -X "$m" "http://localhost$p" "$@"

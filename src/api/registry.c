@@ -12,12 +12,14 @@
 #include "core/core.h"
 #include "core/images.h"
 #include "core/pulls.h"
+#include "image/platform.h"
 #include "image/reference.h"
 #include "registry/auth.h"
 #include "registry/hosts.h"
 
 #define SEARCH_LIMIT 25
 #define SEARCH_LIMIT_MAX 100
+#define PUSH_PLATFORM_SINCE 146
 
 /* A header that cannot be read is nobody's, as with dockerd: the registry decides. */
 static void registry_read_auth(struct http_req *req, struct registry_auth *auth)
@@ -97,8 +99,14 @@ int api_image_push(struct api *api, struct http_req *req)
 				  .cancel = &req->gone,
 				  .progress = images_stream_line,
 				  .user = req};
+	const char *platform = http_query(req, "platform");
+	struct platform wanted;
 	int r = pull_ref(http_var(req, "name"), http_query(req, "tag"), &ref, &req->err);
 
+	if (r == 0 && !str_empty(platform) && req->api_version >= PUSH_PLATFORM_SINCE) {
+		r = platform_parse_json(platform, &wanted, &req->err);
+		push.platform = &wanted;
+	}
 	if (r < 0)
 		return r;
 	registry_read_auth(req, &auth);

@@ -16,6 +16,7 @@
 
 struct image_store;
 struct store; /* SQLite */
+struct platform;
 
 /* Capacity of every root disk: rootfs are assembled with it when an image is loaded. */
 #define IMAGE_DISK_BYTES (256ULL << 30)
@@ -80,7 +81,8 @@ int image_pull(struct image_store *is, const struct image_pull *pull, struct err
 /* One tag, or all tags of a repository, to its registry. */
 struct image_push {
 	const struct registry_options *registries;
-	const char *ref; /* name[:tag]; without a tag: all of them */
+	const char *ref;		 /* name[:tag]; without a tag: all of them */
+	const struct platform *platform; /* that image of a manifest list alone; NULL: the list */
 	const struct registry_auth *auth;
 	struct cancel *cancel;
 	image_progress_fn progress;			  /* never called twice at once */
@@ -112,7 +114,6 @@ int image_import(struct image_store *is, const struct byte_source *source, const
 		 const char *platform, char ret_id[static DIGEST_BUF], struct err *err);
 
 /* A tar of images: docker's manifest.json and an OCI layout in one, as `docker save` writes it. */
-struct platform;
 struct image_save {
 	const char *const *refs; /* names or ids; a name without a tag: all of its tags */
 	size_t refs_n;

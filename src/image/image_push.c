@@ -7,8 +7,10 @@
  *	layers -> config -> manifest under the tag
  *
  * The manifest of an image that was pulled goes as it lies in the store, byte for byte: it has the
- * digest it had. Of other images, layers that lie uncompressed are sent as gzip (push_gzip.c), and
- * the manifest names what they became. The config, and so the image's id, stays.
+ * digest it had. A name that came as a manifest list goes as that list if all of its images are
+ * here, else as the one image that the name points at. Of other images, layers that lie
+ *uncompressed are sent as gzip (push_gzip.c), and the manifest names what they became. The config,
+ *and so the image's id, stays.
  *
  * While a push runs it counts as a writer, so no blob goes away under it. Progress may be told by
  * several threads: image_push() puts a lock before it.
@@ -212,7 +214,9 @@ static int push_documents(struct push *push, struct push_manifest *m, const char
 	return r;
 }
 
-static int push_image(struct push *push, struct image *image, const char *tag, struct err *err)
+/* ret_sent: what was put under the tag; push_manifest_done() */
+static int push_image(struct push *push, struct image *image, const char *tag,
+		      struct push_manifest *ret_sent, struct err *err)
 {
 	_cleanup_(push_manifest_done) struct push_manifest m = {};
 	int r;
@@ -221,7 +225,7 @@ static int push_image(struct push *push, struct image *image, const char *tag, s
 		return err_user(err, ERR_INTERNAL, "image %s has no manifest", image->id);
 	memcpy(push->id, image->id, DIGEST_BUF);
 	push->diff_ids = TAKE_PTR(image->diff_ids);
-	r = push_find_pulled(push, err);
+	r = push->as_it_is ? 0 : push_find_pulled(push, err);
 	if (r == 0)
 		r = push_read_manifest(push, image, &m, err);
 	if (r == 0 && push_find_from(push) < 0)
@@ -232,7 +236,76 @@ static int push_image(struct push *push, struct image *image, const char *tag, s
 		r = push_documents(push, &m, tag, err);
 	if (r == 0)
 		r = push_remember(push, &m, err);
+	if (r < 0)
+		return r;
+	*ret_sent = m;
+	m = (struct push_manifest){};
+	return 0;
+}
+
+/* An image of the list, under its own digest */
+static int push_member(const struct push *list_push, const char *id, const char *digest,
+		       struct err *err)
+{
+	_cleanup_(push_done) struct push push = {.is = list_push->is,
+						 .args = list_push->args,
+						 .ref = list_push->ref,
+						 .say = list_push->say,
+						 .as_it_is = true};
+	_cleanup_(push_manifest_done) struct push_manifest sent = {};
+	_cleanup_(image_freep) struct image *image = NULL;
+	int r = image_get(push.is, id, &image, err);
+
+	return r < 0 ? r : push_image(&push, image, digest, &sent, err);
+}
+
+/* All of a list that is whole: its images, then the list byte for byte. */
+static int push_list(struct push *push, const struct image *image, const char *tag,
+		     const struct manifest_list *list, struct err *err)
+{
+	_cleanup_(push_manifest_done) struct push_manifest m = {.len = list->len,
+								.type = list->media_type};
+	struct registry *rg = NULL;
+	int r = 0;
+
+	memcpy(push->id, image->id, DIGEST_BUF);
+	memcpy(m.digest, list->digest, DIGEST_BUF);
+	m.text = strdup(list->text); /* JSON: no NUL in it */
+	if (!m.text)
+		return err_oom(err);
+	for (size_t i = 0; i < list->n && r == 0; i++)
+		r = push_member(push, list->ids[i], list->descs[i].digest, err);
+	if (r == 0)
+		r = push_open(push, &rg, err);
+	if (r == 0)
+		r = push_put_manifest(rg, &m, tag, err);
+	registry_close(rg);
+	if (r == 0)
+		r = push_remember(push, &m, err);
 	return r < 0 ? r : push_tell_result(push, &m, tag);
+}
+
+/* One image of a list went although the list was meant; clients explain it. */
+static int push_tell_part(struct push *push, const struct manifest_list *list,
+			  const struct push_manifest *m)
+{
+	return image_say_json(
+		&push->say, json_pack("{s:{s:b, s:{s:s, s:s, s:I}, s:{s:s, s:s, s:I}}}", "aux",
+				      "manifestPushedInsteadOfIndex", 1, "originalIndex",
+				      "mediaType", list->media_type, "digest", list->digest, "size",
+				      (json_int_t)list->len, "selectedManifest", "mediaType",
+				      m->type, "digest", m->digest, "size", (json_int_t)m->len));
+}
+
+static int push_single(struct push *push, struct image *image, const char *tag,
+		       const struct manifest_list *part_of, struct err *err)
+{
+	_cleanup_(push_manifest_done) struct push_manifest m = {};
+	int r = push_image(push, image, tag, &m, err);
+
+	if (r == 0)
+		r = push_tell_result(push, &m, tag);
+	return r == 0 && part_of ? push_tell_part(push, part_of, &m) : r;
 }
 
 static int push_tag(struct image_store *is, const struct image_push *args, struct image_say say,
@@ -240,6 +313,7 @@ static int push_tag(struct image_store *is, const struct image_push *args, struc
 {
 	_cleanup_(push_done) struct push push = {.is = is, .args = args, .ref = ref, .say = say};
 	_cleanup_free_ char *familiar = reference_familiar(ref);
+	_cleanup_(manifest_list_freep) struct manifest_list *list = NULL;
 	_cleanup_(image_freep) struct image *image = NULL;
 	struct err missing;
 	int r;
@@ -248,7 +322,16 @@ static int push_tag(struct image_store *is, const struct image_push *args, struc
 		return err_oom(err);
 	if (image_get(is, familiar, &image, &missing) < 0)
 		return err_user(err, ERR_NOT_FOUND, "tag does not exist: %s", familiar);
-	r = push_image(&push, image, ref->tag, err);
+	if (args->platform) {
+		image_free(TAKE_PTR(image));
+		r = image_get_for(is, familiar, args->platform, &image, err);
+	} else {
+		r = manifest_list_of(is, familiar, &list, err);
+	}
+	if (r == 0 && list && manifest_list_whole(list))
+		r = push_list(&push, image, ref->tag, list, err);
+	else if (r == 0)
+		r = push_single(&push, image, ref->tag, list, err);
 	if (r == 0 && args->pushed)
 		args->pushed(args->user, familiar);
 	return r;

@@ -5,7 +5,7 @@
 #include <pthread.h>
 
 #include "image/image_say.h"
-#include "image/image_store.h"
+#include "image/manifest_list.h"
 #include "image/reference.h"
 #include "registry/registry.h"
 

@@ -3,7 +3,6 @@
 # one image: inspect and history, field by field and by platform; as dockerd answers the same requests
 . "$(dirname "$0")/../lib.sh"
 ARCAD_ARGS=(--vm-pool 0)
-urlencode() { jq -rn --arg x "$1" '$x | @uri'; }
 of() { api GET "/$1/images/$2"; }
 platform() { of v1.51 "$1/$2?platform=$(urlencode "$3")"; }
 

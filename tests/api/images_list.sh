@@ -3,7 +3,6 @@
 # the list of images: every filter, shared sizes, counts; as dockerd answers the same requests
 . "$(dirname "$0")/../lib.sh"
 ARCAD_ARGS=(--vm-pool 0)
-urlencode() { jq -rn --arg x "$1" '$x | @uri'; }
 # the names (or the beginning of the id) that a filter finds, in order
 found() { api GET "/images/json?filters=$(urlencode "$1")" | jq -r '[.[] | (.RepoTags | join(",")) as $t | if $t == "" then .Id[7:11] else $t end] | join(" ")'; }
 refused() { api GET "/images/json?filters=$(urlencode "$1")" | jq -r .message; }

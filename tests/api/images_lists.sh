@@ -4,12 +4,13 @@
 . "$(dirname "$0")/../registry/rig.sh"
 registry PLAIN; registry OTHER "store=$RIG/other"
 BUSYBOX=$(archive busybox)
+echo "{}" >"$ROOT/daemon.json"
 ARM='{"os":"linux","architecture":"arm64"}' AMD='{"os":"linux","architecture":"amd64"}'
 MULTI=$PLAIN/rig/multi:1
 id_of() { docker image inspect -f '{{.Id}}' "$1"; }
 id_for() { api GET "/v1.51/images/$1/json?platform=$(urlencode "$2")" | jq -r '.Id // .message'; } # NAME PLATFORM
 both() { docker pull -q --platform linux/arm64 "$MULTI" >/dev/null && docker pull -q --platform linux/amd64 "$MULTI" >/dev/null; }
-consistent() { stop_arcad; "$ARCAD" --data-root "$ROOT/data" --gc-check=full; local r=$?; start_arcad; return $r; }
+consistent() { arcad_stop; "$BUILD/arcad" --config-file "$ROOT/daemon.json" --data-root "$ROOT/data" --gc-check=full; local r=$?; arcad_start; return $r; }
 
 a=$(push image --add "$(tar_of here 100000)" "$PLAIN/rig/multi" "$BUSYBOX"); r=$(push image --platform linux/arm64/v8 "$PLAIN/rig/multi" "$BUSYBOX")
 LIST=$(push index "$MULTI" "$r" "$a"); manifest "$PLAIN/rig/multi" 1 >"$RIG/list"
@@ -50,12 +51,12 @@ t_save_and_load_keep_the_list() {
 	docker save "$MULTI" | cmp - "$RIG/both.tar"
 }
 t_save_and_load_take_the_platforms_asked_for() {
-	api GET "/v1.52/images/get?names=$MULTI&platform=$(urlencode "$ARM")" >"$RIG/arm.tar"; eq "$(tar -xOf "$RIG/arm.tar" index.json | jq -r '.manifests[0].digest')" "$r"
-	api GET "/v1.52/images/get?names=$MULTI&platform=$(urlencode "$ARM")&platform=$(urlencode "$AMD")" >"$RIG/two.tar"; eq "$(tar -xOf "$RIG/two.tar" index.json | jq -r '.manifests[0].digest')" "$LIST"
-	has "$(api GET "/v1.52/images/get?names=$MULTI&platform=$(urlencode "$ARM")&platform=$(urlencode '{"os":"linux","architecture":"s390x"}')")" "no suitable export target found for platform linux/s390x"
-	wipe_images; api POST "/v1.52/images/load?platform=$(urlencode "$ARM")" -H 'Content-Type: application/x-tar' --data-binary @"$RIG/both.tar" >/dev/null
+	api GET "/v1.51/images/get?names=$MULTI&platform=$(urlencode "$ARM")" >"$RIG/arm.tar"; eq "$(tar -xOf "$RIG/arm.tar" index.json | jq -r '.manifests[0].digest')" "$r"
+	api GET "/v1.51/images/get?names=$MULTI&platform=$(urlencode "$ARM")&platform=$(urlencode "$AMD")" >"$RIG/two.tar"; eq "$(tar -xOf "$RIG/two.tar" index.json | jq -r '.manifests[0].digest')" "$LIST"
+	has "$(api GET "/v1.51/images/get?names=$MULTI&platform=$(urlencode "$ARM")&platform=$(urlencode '{"os":"linux","architecture":"s390x"}')")" "no suitable export target found for platform linux/s390x"
+	wipe_images; api POST "/v1.51/images/load?platform=$(urlencode "$ARM")" -H 'Content-Type: application/x-tar' --data-binary @"$RIG/both.tar" >/dev/null
 	eq "$(docker image inspect -f '{{.Architecture}}' "$MULTI")" arm64; eq "$(docker images -q | wc -l)" 1
-	api POST "/v1.52/images/load?platform=$(urlencode "$ARM")&platform=$(urlencode "$AMD")" -H 'Content-Type: application/x-tar' --data-binary @"$RIG/both.tar" >/dev/null
+	api POST "/v1.51/images/load?platform=$(urlencode "$ARM")&platform=$(urlencode "$AMD")" -H 'Content-Type: application/x-tar' --data-binary @"$RIG/both.tar" >/dev/null
 	eq "$(docker image inspect -f '{{.Architecture}}' "$MULTI")" amd64; eq "$(docker images -q | wc -l)" 2
 }
 t_part_of_a_list_is_pushed_as_the_image_it_is() {

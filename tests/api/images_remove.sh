@@ -3,7 +3,6 @@
 # untag, delete and prune: which records, which conflicts; as dockerd answers the same requests
 . "$(dirname "$0")/../lib.sh"
 ARCAD_ARGS=(--vm-pool 0)
-urlencode() { jq -rn --arg x "$1" '$x | @uri'; }
 del() { api DELETE "/v1.51/images/$1" | jq -rc 'if type == "array" then map(if .Untagged then "-" + .Untagged else "x" + .Deleted[7:19] end) | join(" ") else .message end'; }
 prune() { api POST "/v1.51/images/prune?filters=$(urlencode "$1")" | jq -rc 'if .message then .message else [(.ImagesDeleted // [] | map(.Untagged // empty) | sort | join(" ")), (.ImagesDeleted // [] | map(select(.Deleted)) | length), .SpaceReclaimed] | join("|") end'; }
 small() { python3 "$TESTS/images/small.py" "$ROOT/small.tar" >"$ROOT/ids"; docker load -q -i "$ROOT/small.tar" >/dev/null; }

@@ -3,7 +3,6 @@
 # save and load: many images, the same bytes again, by platform; archives to and from skopeo; the store as it lies there
 . "$(dirname "$0")/../lib.sh"
 ARCAD_ARGS=(--vm-pool 0)
-urlencode() { jq -rn --arg x "$1" '$x | @uri'; }
 fresh() { docker images -aq | sort -u | xargs -r timeout 60 "$DOCKER" rmi -f >/dev/null; }
 small() { python3 "$TESTS/images/small.py" "$ROOT/small.tar" >"$ROOT/ids"; docker load -q -i "$ROOT/small.tar" >/dev/null; }
 ids() { docker images -aq --no-trunc | sort -u; }
