@@ -21,12 +21,20 @@
 #define SEARCH_LIMIT_MAX 100
 #define PUSH_PLATFORM_SINCE 146
 
-/* A header that cannot be read is nobody's, as with dockerd: the registry decides. */
-static void registry_read_auth(struct http_req *req, struct registry_auth *auth)
+/* Who asks: X-Registry-Auth, or where that says nobody, the entry of X-Registry-Config for the
+ * registry of @name. A header that cannot be read is nobody's, as with dockerd: the registry
+ * decides. */
+static void registry_read_auth(struct http_req *req, const char *name, struct registry_auth *auth)
 {
+	_cleanup_reference_ struct reference ref = {};
 	struct err ignored;
 
 	(void)registry_auth_parse(http_header(req, "X-Registry-Auth"), auth, &ignored);
+	if (!registry_auth_is_empty(auth) || reference_parse(name, &ref, &ignored) < 0)
+		return;
+	registry_auth_done(auth);
+	(void)registry_auth_parse_config(http_header(req, "X-Registry-Config"), ref.domain, auth,
+					 &ignored);
 }
 
 static struct image_remote registry_remote(struct api *api, struct http_req *req,
@@ -82,7 +90,7 @@ int api_image_pull(struct api *api, struct http_req *req, const char *name)
 		r = pull_ref(name, http_query(req, "tag"), &ref, &req->err);
 	if (r < 0)
 		return r;
-	registry_read_auth(req, &auth);
+	registry_read_auth(req, ref, &auth);
 	pull.ref = ref;
 	pull.platform = platform;
 	r = pulls_pull(api->core->pulls, &pull, &req->err);
@@ -109,22 +117,10 @@ int api_image_push(struct api *api, struct http_req *req)
 	}
 	if (r < 0)
 		return r;
-	registry_read_auth(req, &auth);
+	registry_read_auth(req, ref, &auth);
 	push.ref = ref;
 	r = images_push(api->core, &push, &req->err);
 	return r < 0 ? images_stream_error(req, r) : 0;
-}
-
-/* "https://index.docker.io/v1/", "http://host:5000/", "host:5000" -> the registry's domain */
-static char *registry_domain(const char *address)
-{
-	const char *host = strstr(address, "://");
-
-	host = host ? host + 3 : address;
-	if (!*host || str_starts(host, "index.docker.io") || str_starts(host, "docker.io") ||
-	    str_starts(host, "registry-1.docker.io"))
-		return strdup(REGISTRY_DOCKER_IO);
-	return strndup(host, strcspn(host, "/"));
 }
 
 /* POST /auth -> 200 | 400 | 401 */
@@ -165,7 +161,7 @@ int api_distribution(struct api *api, struct http_req *req)
 	json_t *doc;
 	int r;
 
-	registry_read_auth(req, &auth);
+	registry_read_auth(req, http_var(req, "name"), &auth);
 	r = image_remote_describe(&remote, http_var(req, "name"), &doc, &req->err);
 	return r < 0 ? r : api_reply_json(req, 200, doc);
 }
@@ -189,7 +185,7 @@ int api_image_search(struct api *api, struct http_req *req)
 				limit, SEARCH_LIMIT_MAX);
 	if (str_empty(term))
 		return err_user(&req->err, ERR_INVALID, "term is required");
-	registry_read_auth(req, &auth);
+	(void)registry_auth_parse(http_header(req, "X-Registry-Auth"), &auth, NULL);
 	r = images_search(&remote, term, (unsigned int)limit, http_query(req, "filters"), &results,
 			  &req->err);
 	return r < 0 ? r : api_reply_json(req, 200, TAKE_PTR(results));

@@ -18,6 +18,7 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "registry/hosts.h"
 
 #define CHALLENGE_PARAM_MAX 4096 /* one name or value, bytes */
 
@@ -109,25 +110,15 @@ static int auth_take_pair(struct registry_auth *auth, const char *text)
 	return r ? -ENOMEM : 0;
 }
 
-/**
- * registry_auth_from_json() - Docker's AuthConfig
- * @text:     JSON object
- * @len:      Bytes
- * @ret_auth: Filled on success
- * @err:      ERR_INVALID
- *
- * Return: 0 or negative errno
- */
-int registry_auth_from_json(const char *text, size_t len, struct registry_auth *ret_auth,
+static int auth_from_object(const json_t *doc, const char *header, struct registry_auth *ret_auth,
 			    struct err *err)
 {
 	_cleanup_registry_auth_ struct registry_auth auth = {};
-	_cleanup_(json_decrefp) json_t *doc = json_loadb(text, len, 0, NULL);
 	const char *pair;
 	int r;
 
 	if (!json_is_object(doc))
-		return err_user(err, ERR_INVALID, "invalid X-Registry-Auth header: no JSON object");
+		return err_user(err, ERR_INVALID, "invalid %s header: no JSON object", header);
 	r = auth_take(&auth.username, json_string_value(json_object_get(doc, "username"))) |
 	    auth_take(&auth.password, json_string_value(json_object_get(doc, "password"))) |
 	    auth_take(&auth.identity_token,
@@ -143,8 +134,7 @@ int registry_auth_from_json(const char *text, size_t len, struct registry_auth *
 			return err_oom(err);
 		if (r < 0)
 			return err_user(err, ERR_INVALID,
-					"invalid X-Registry-Auth header: auth is no name and "
-					"password");
+					"invalid %s header: auth is no name and password", header);
 	}
 	*ret_auth = auth;
 	auth = (struct registry_auth){};
@@ -152,26 +142,33 @@ int registry_auth_from_json(const char *text, size_t len, struct registry_auth *
 }
 
 /**
- * registry_auth_parse() - X-Registry-Auth
- * @header:   Its value, base64 in either alphabet, padded or not; NULL or "" is nobody
+ * registry_auth_from_json() - Docker's AuthConfig
+ * @text:     JSON object
+ * @len:      Bytes
  * @ret_auth: Filled on success
  * @err:      ERR_INVALID
  *
  * Return: 0 or negative errno
  */
-int registry_auth_parse(const char *header, struct registry_auth *ret_auth, struct err *err)
+int registry_auth_from_json(const char *text, size_t len, struct registry_auth *ret_auth,
+			    struct err *err)
 {
-	size_t len = header ? strlen(header) : 0, n;
+	_cleanup_(json_decrefp) json_t *doc = json_loadb(text, len, 0, NULL);
+
+	return auth_from_object(doc, "X-Registry-Auth", ret_auth, err);
+}
+
+/* The JSON in a header: base64 in either alphabet, padded or not. *ret_doc is NULL if it is none.
+ */
+static int auth_decode(const char *header, const char *name, json_t **ret_doc, struct err *err)
+{
+	size_t len = strlen(header), n;
 	_cleanup_free_ char *text = NULL, *plain = NULL;
 	struct base64_decode_ctx ctx;
-	int r;
+	bool good;
 
-	if (len == 0) {
-		*ret_auth = (struct registry_auth){};
-		return 0;
-	}
 	if (len > REGISTRY_AUTH_HEADER_MAX)
-		return err_user(err, ERR_INVALID, "invalid X-Registry-Auth header: too long");
+		return err_user(err, ERR_INVALID, "invalid %s header: too long", name);
 	plain = malloc(len + 4);
 	text = malloc(BASE64_DECODE_LENGTH(len + 3) + 1);
 	if (!plain || !text)
@@ -184,13 +181,83 @@ int registry_auth_parse(const char *header, struct registry_auth *ret_auth, stru
 		plain[len++] = '=';
 	n = BASE64_DECODE_LENGTH(len);
 	base64_decode_init(&ctx);
-	if (!base64_decode_update(&ctx, &n, (uint8_t *)text, len, plain) ||
-	    !base64_decode_final(&ctx))
-		return err_user(err, ERR_INVALID, "invalid X-Registry-Auth header: no base64");
-	r = registry_auth_from_json(text, n, ret_auth, err);
-	explicit_bzero(text, n);
+	good = base64_decode_update(&ctx, &n, (uint8_t *)text, len, plain) &&
+	       base64_decode_final(&ctx);
+	if (good)
+		*ret_doc = json_loadb(text, n, 0, NULL);
+	explicit_bzero(text, BASE64_DECODE_LENGTH(len));
 	explicit_bzero(plain, len);
-	return r;
+	return good ? 0 : err_user(err, ERR_INVALID, "invalid %s header: no base64", name);
+}
+
+/**
+ * registry_auth_parse() - X-Registry-Auth
+ * @header:   Its value, base64 in either alphabet, padded or not; NULL or "" is nobody
+ * @ret_auth: Filled on success
+ * @err:      ERR_INVALID
+ *
+ * Return: 0 or negative errno
+ */
+int registry_auth_parse(const char *header, struct registry_auth *ret_auth, struct err *err)
+{
+	_cleanup_(json_decrefp) json_t *doc = NULL;
+	int r;
+
+	if (str_empty(header)) {
+		*ret_auth = (struct registry_auth){};
+		return 0;
+	}
+	r = auth_decode(header, "X-Registry-Auth", &doc, err);
+	return r < 0 ? r : auth_from_object(doc, "X-Registry-Auth", ret_auth, err);
+}
+
+/* The key as the CLI writes it goes first, then whatever stands for the same registry. */
+static const json_t *auth_find(json_t *doc, const char *domain)
+{
+	json_t *value = json_object_get(doc, str_eq(domain, REGISTRY_DOCKER_IO) ? REGISTRY_HUB_KEY
+										: domain);
+	const char *key;
+
+	if (value)
+		return value;
+	json_object_foreach (doc, key, value) {
+		_cleanup_free_ char *of = *key ? registry_domain(key) : NULL;
+
+		if (of && str_eq(of, domain))
+			return value;
+	}
+	return NULL;
+}
+
+/**
+ * registry_auth_parse_config() - X-Registry-Config: credentials for several registries
+ * @header:   Its value, base64 of an object of AuthConfigs; NULL or "" is nobody
+ * @domain:   "docker.io", "host:5000": whose are wanted
+ * @ret_auth: Filled on success; nobody if the registry has none
+ * @err:      ERR_INVALID
+ *
+ * Keys are names of hosts, or addresses with a scheme and a path.
+ *
+ * Return: 0 or negative errno
+ */
+int registry_auth_parse_config(const char *header, const char *domain,
+			       struct registry_auth *ret_auth, struct err *err)
+{
+	_cleanup_(json_decrefp) json_t *doc = NULL;
+	const json_t *entry;
+	int r = 0;
+
+	if (!str_empty(header))
+		r = auth_decode(header, "X-Registry-Config", &doc, err);
+	if (r == 0 && !str_empty(header) && !json_is_object(doc))
+		r = err_user(err, ERR_INVALID, "invalid X-Registry-Config header: no JSON object");
+	if (r < 0)
+		return r;
+	entry = doc ? auth_find(doc, domain) : NULL;
+	if (entry)
+		return auth_from_object(entry, "X-Registry-Config", ret_auth, err);
+	*ret_auth = (struct registry_auth){};
+	return 0;
 }
 
 /**

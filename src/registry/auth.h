@@ -7,7 +7,7 @@
 
 #include "base/err.h"
 
-#define REGISTRY_AUTH_HEADER_MAX 65536 /* bytes of X-Registry-Auth */
+#define REGISTRY_AUTH_HEADER_MAX 65536 /* bytes of X-Registry-Auth, X-Registry-Config */
 
 /* Zero-initialised is nobody. Texts are owned; NULL or "" if absent. */
 struct registry_auth {
@@ -26,6 +26,9 @@ struct registry_challenge {
 
 /* X-Registry-Auth as the docker CLI sends it: base64 of a JSON object. */
 int registry_auth_parse(const char *header, struct registry_auth *ret_auth, struct err *err);
+/* X-Registry-Config: the same for several registries, by name; ret_auth: that of domain */
+int registry_auth_parse_config(const char *header, const char *domain,
+			       struct registry_auth *ret_auth, struct err *err);
 int registry_auth_from_json(const char *text, size_t len, struct registry_auth *ret_auth,
 			    struct err *err);
 int registry_auth_copy(const struct registry_auth *from, struct registry_auth *ret_auth);

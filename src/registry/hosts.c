@@ -85,6 +85,26 @@ static bool hosts_is_insecure(const struct registry_options *options, const char
 	return false;
 }
 
+/**
+ * registry_domain() - The registry that an address in a client's configuration stands for
+ * @address: "https://index.docker.io/v1/", "http://host:5000/", "host:5000"; "" is Docker Hub
+ *
+ * Return: "docker.io" or "host:5000", heap; NULL without memory
+ */
+char *registry_domain(const char *address)
+{
+	static const char *const hub[] = {"", "index.docker.io", "docker.io",
+					  "registry-1.docker.io"};
+	const char *scheme = strstr(address, "://");
+	const char *host = scheme ? scheme + 3 : address;
+	size_t n = strcspn(host, "/");
+
+	for (size_t i = 0; i < ARRAY_SIZE(hub); i++)
+		if (n == strlen(hub[i]) && strncmp(host, hub[i], n) == 0)
+			return strdup(REGISTRY_DOCKER_IO);
+	return strndup(host, n);
+}
+
 static int hosts_add(struct registry_endpoints *e, const char *scheme, const char *rest,
 		     bool mirror, bool verify)
 {

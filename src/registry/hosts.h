@@ -8,6 +8,7 @@
 #include "base/err.h"
 
 #define REGISTRY_DOCKER_IO "docker.io"
+#define REGISTRY_HUB_KEY "https://index.docker.io/v1/" /* its name in config.json */
 #define REGISTRY_ENDPOINTS_MAX 16
 
 struct registry_options {
@@ -29,6 +30,9 @@ struct registry_endpoints {
 	struct registry_endpoint list[REGISTRY_ENDPOINTS_MAX];
 	size_t n;
 };
+
+/* "https://index.docker.io/v1/", "http://host:5000/", "host:5000" -> domain; heap, or NULL */
+char *registry_domain(const char *address);
 
 /* In the order in which they are tried. */
 int registry_endpoints_find(const struct registry_options *options, const char *domain,

@@ -199,6 +199,23 @@ t_basic_auth() {
 	has "$(docker pull "$BASIC/rig/one:1")" "Digest: $ONE"
 	docker logout "$BASIC" >/dev/null; fails docker pull "$BASIC/rig/one:latest" >/dev/null
 }
+t_x_registry_config_serves_where_x_registry_auth_says_nobody() {
+	ours # Docker's own daemon reads it for builds alone
+	local config nobody=e30= path m; config=$(jq -cn --arg b "http://$BASIC/v2/" --arg u "$USER_NAME" --arg p "$PASSWORD" '{"https://index.docker.io/v1/": {username: "x", password: "y"}, ($b): {username: $u, password: $p, serveraddress: $b}}' | base64 -w0 | tr '+/' '-_')
+	for m in "" "$nobody"; do
+		wipe_images; has "$(create "$BASIC/rig/one&tag=1" -H "X-Registry-Config: $config" ${m:+-H "X-Registry-Auth: $m"})" "Digest: $ONE"
+	done
+	eq "$(api GET "/distribution/$BASIC/rig/one:1/json" -H "X-Registry-Config: $config" | jq -r .Descriptor.digest)" "$ONE"
+	docker tag "$BASIC/rig/one:1" "$BASIC/rig/config:1"; path="/images/$BASIC/rig/config/push?tag=1"
+	has "$(api POST "$path" -H "X-Registry-Auth: $nobody")" "no basic auth credentials"
+	has "$(api POST "$path" -H "X-Registry-Auth: $nobody" -H "X-Registry-Config: $config")" "1: digest: $(digest_of "$PLAIN/rig/config" 1)"
+	# X-Registry-Auth goes first; what cannot be read, or speaks of other registries alone, is nobody's
+	m=$(printf '{"username":"%s","password":"wrong"}' "$USER_NAME" | base64 -w0)
+	wipe_images; lacks "$(create "$BASIC/rig/one&tag=1" -H "X-Registry-Config: $config" -H "X-Registry-Auth: $m")" "Digest: "
+	for m in '!' e30= W10= "$(jq -cn --arg b "$BASIC" '{($b): 7}' | base64 -w0)" "$(jq -cn --arg b "$BASIC.example" '{($b): {username: "x"}}' | base64 -w0)"; do
+		has "$(create "$BASIC/rig/one&tag=1" -H "X-Registry-Config: $m")" "no basic auth credentials"
+	done
+}
 t_token_auth() {
 	wipe_images; has "$(fails docker pull "$GUARDED/rig/one:1")" "pull access denied for $GUARDED/rig/one, repository does not exist or may require 'docker login': denied: requested access to the resource is denied"
 	eq "$(status POST "/images/create?fromImage=$GUARDED/rig/one&tag=1")" 404

@@ -4,6 +4,7 @@
 #include "registry/auth.h"
 
 #include <errno.h>
+#include <nettle/base64.h>
 
 #include "base/cleanup.h"
 #include "base/str.h"
@@ -73,6 +74,107 @@ TEST(a_pair_in_auth_is_name_and_password)
 	basic = registry_auth_basic(&auth);
 	ASSERT_STREQ(basic, "Basic bmFtZTpwYXNzOndvcmQ=");
 	ASSERT(registry_auth_from_json(no_colon, sizeof(no_colon) - 1, &bad, NULL) < 0);
+}
+
+/* X-Registry-Config as a client makes it: base64url of @json. */
+static char *config_header(const char *json)
+{
+	size_t len = strlen(json);
+	char *text = malloc(BASE64_ENCODE_RAW_LENGTH(len) + 1);
+
+	base64_encode_raw(text, len, (const uint8_t *)json);
+	text[BASE64_ENCODE_RAW_LENGTH(len)] = '\0';
+	for (char *c = text; *c; c++)
+		*c = *c == '+' ? '-' : *c == '/' ? '_' : *c;
+	return text;
+}
+
+/* Goal: each registry gets its own credentials, whatever form its key has, and no other's. */
+TEST(a_config_has_an_entry_for_each_registry)
+{
+	static const char json[] =
+		"{\"https://index.docker.io/v1/\":{\"username\":\"hub\",\"password\":\"h\"},"
+		"\"bare.example:5000\":{\"username\":\"bare\",\"serveraddress\":\"other.example\"},"
+		"\"https://scheme.example/v2/x\":{\"auth\":\"bmFtZTpwYXNz\"},"
+		"\"http://token.example:80\":{\"identitytoken\":\"it\"},"
+		"\"http://twice.example\":{\"username\":\"wrong\"},"
+		"\"twice.example\":{\"username\":\"exact\"},"
+		"\"\":{\"username\":\"nowhere\"},"
+		"\"bearer.example\":{\"registrytoken\":\"rt\"}}";
+	static const struct {
+		const char *domain, *username, *password, *identity_token, *registry_token;
+	} cases[] = {
+		{"docker.io", "hub", "h", "", ""},
+		{"bare.example:5000", "bare", "", "", ""},
+		{"scheme.example", "name", "pass", "", ""},
+		{"token.example:80", "", "", "it", ""},
+		{"twice.example", "exact", "", "", ""},
+		{"bearer.example", "", "", "", "rt"},
+		{"bare.example", "", "", "", ""},
+		{"other.example", "", "", "", ""},
+		{"index.docker.io.example", "", "", "", ""},
+	};
+	_cleanup_free_ char *header = config_header(json);
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_registry_auth_ struct registry_auth auth = {};
+
+		ASSERT_EQ(registry_auth_parse_config(header, cases[i].domain, &auth, NULL), 0);
+		ASSERT_STREQ(auth.username ?: "", cases[i].username);
+		ASSERT_STREQ(auth.password ?: "", cases[i].password);
+		ASSERT_STREQ(auth.identity_token ?: "", cases[i].identity_token);
+		ASSERT_STREQ(auth.registry_token ?: "", cases[i].registry_token);
+	}
+}
+
+/* Goal: only Docker Hub's own names stand for Docker Hub. */
+TEST(a_config_names_docker_hub_in_several_ways)
+{
+	static const struct {
+		const char *key;
+		bool hub;
+	} cases[] = {
+		{"https://index.docker.io/v1/", true},
+		{"index.docker.io", true},
+		{"docker.io", true},
+		{"https://registry-1.docker.io/v2/", true},
+		{"docker.io.example", false},
+		{"http://docker.io:443/", false},
+		{"", false},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_free_ char *json =
+			str_format("{\"%s\":{\"username\":\"u\"}}", cases[i].key);
+		_cleanup_free_ char *header = config_header(json);
+		_cleanup_registry_auth_ struct registry_auth auth = {};
+
+		ASSERT_EQ(registry_auth_parse_config(header, "docker.io", &auth, NULL), 0);
+		ASSERT_EQ(!registry_auth_is_empty(&auth), cases[i].hub);
+	}
+}
+
+TEST(a_config_that_cannot_be_read_is_refused)
+{
+	static const char *const bad[] = {"[]",		  "null",
+					  "{\"h\":",	  "{\"h\":7}",
+					  "{\"h\":null}", "{\"h\":{\"auth\":\"bmFtZQ==\"}}"};
+	_cleanup_registry_auth_ struct registry_auth auth = {};
+	struct err err = {};
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		_cleanup_free_ char *header = config_header(bad[i]);
+
+		err = (struct err){};
+		ASSERT(registry_auth_parse_config(header, "h", &auth, &err) < 0);
+		ASSERT_EQ(err.kind, ERR_INVALID);
+		ASSERT(strstr(err.msg, "X-Registry-Config"));
+		ASSERT(registry_auth_is_empty(&auth));
+	}
+	ASSERT(registry_auth_parse_config("!", "h", &auth, &err) < 0);
+	ASSERT_EQ(registry_auth_parse_config(NULL, "h", &auth, NULL), 0);
+	ASSERT_EQ(registry_auth_parse_config("", "h", &auth, NULL), 0);
+	ASSERT(registry_auth_is_empty(&auth));
 }
 
 /* Goal: of several challenges the bearer's is taken, whatever stands between them. */
