@@ -8,15 +8,17 @@
 # --registry-mirror http://127.0.0.1:5055 --insecure-registry registry.test --insecure-registry $FAR:5057 and
 # HTTP_PROXY=http://127.0.0.1:5056 NO_PROXY=$FAR for the claims about these.
 RIG_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+FAR_TOO=10.99.0.2 # another such address
 RIG_CACHE=${ARCA_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/arca-tests}
 if [ -z "${TEST_HOST:-}${RIG_INSIDE:-}" ]; then
 	build=$(realpath "${BUILD:-$RIG_DIR/../../build}")
 	# what has to be downloaded, while there is a network
 	"$RIG_DIR/../images/make.sh" busybox >/dev/null && "$RIG_DIR/../../tools/docker-cli.sh" "$build/docker-cli" >/dev/null &&
 		"$RIG_DIR/get.sh" "$RIG_CACHE/docker-registry" >/dev/null || exit 1
+	[ -z "${RIG_NGINX:-}" ] || "$RIG_DIR/get.sh" "$RIG_CACHE/nginx" nginx usr/sbin/nginx >/dev/null || exit 1
 	RIG_INSIDE=1 BUILD=$build exec unshare -n bash "$0" "$@"
 fi
-[ -n "${TEST_HOST:-}" ] || { ip link set lo up && ip addr add 10.99.0.1/32 dev lo; } || exit 1
+[ -n "${TEST_HOST:-}" ] || { ip link set lo up && ip addr add 10.99.0.1/32 dev lo && ip addr add "$FAR_TOO/32" dev lo; } || exit 1
 # shellcheck source=tests/lib.sh
 . "$RIG_DIR/../lib.sh"
 FAR=$(ip -4 -o addr show scope global | awk '{sub("/.*", "", $4); print $4; exit}')
@@ -43,7 +45,7 @@ rig_ca() { # made once: a CA, and a server's and a client's certificate under it
 			-addext 'basicConstraints=critical,CA:TRUE' -addext 'keyUsage=critical,keyCertSign'
 		for who in server client; do
 			openssl req -newkey rsa:2048 -nodes -keyout $who.key -out $who.csr -subj "/CN=rig $who"
-			printf 'subjectAltName=IP:127.0.0.1,IP:%s,DNS:localhost\nextendedKeyUsage=%sAuth\n' "$FAR" $who >ext
+			printf 'subjectAltName=IP:127.0.0.1,IP:%s,IP:%s,DNS:localhost\nextendedKeyUsage=%sAuth\n' "$FAR" "$FAR_TOO" $who >ext
 			openssl x509 -req -in $who.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile ext -days 2 -out $who.pem
 		done
 	) >"$RIG/ca.log" 2>&1
@@ -81,6 +83,34 @@ registry() {
 	printf -v "$name" %s "$(sed -n 's/.*listening on \([0-9.]*:[0-9]*\).*/\1/p' "$RIG/$name.log" | head -1)"
 }
 registry_stop() { kill "$(cat "$RIG/$1.pid")"; rm "$RIG/$1.pid"; }
+# front NAME BACKEND PORT: nginx speaks TLS and HTTP/2 on that port and hands on to BACKEND; sets NAME to $FAR:PORT. The file
+# says RIG_NGINX=1 before it sources this one. $RIG/NAME.log has "PROTOCOL CONNECTION METHOD PATH STATUS BYTES" a request.
+front() {
+	local name=$1 backend=$2 port=$3; rig_ca
+	cat >"$RIG/$name.conf" <<-CONF
+		daemon off; worker_processes 1; user root; pid $RIG/$name.nginx-pid; error_log $RIG/$name.err;
+		events {}
+		http {
+			log_format rig '\$server_protocol \$connection \$request_method \$uri \$status \$bytes_sent';
+			access_log $RIG/$name.log rig;
+			client_body_temp_path $RIG/$name.tmp; proxy_temp_path $RIG/$name.tmp; fastcgi_temp_path $RIG/$name.tmp;
+			uwsgi_temp_path $RIG/$name.tmp; scgi_temp_path $RIG/$name.tmp;
+			client_max_body_size 0;
+			server {
+				listen $port ssl http2;
+				ssl_certificate $RIG/server.pem; ssl_certificate_key $RIG/server.key;
+				location / {
+					proxy_pass http://$backend; proxy_http_version 1.1; proxy_request_buffering off;
+					proxy_set_header Host \$http_host; proxy_set_header X-Forwarded-Proto https;
+				}
+			}
+		}
+	CONF
+	mkdir -p "$RIG/$name.tmp"
+	"$("$RIG_DIR/get.sh" "$RIG_CACHE/nginx" nginx usr/sbin/nginx)" -e "$RIG/$name.err" -c "$RIG/$name.conf" >"$RIG/$name.out" 2>&1 </dev/null & echo $! >"$RIG/$name.pid"
+	until_true 10 curl -sk --max-time 2 -o /dev/null "https://$FAR:$port/v2/" || { cat "$RIG/$name.err" "$RIG/$name.out"; exit 1; }
+	printf -v "$name" %s "$FAR:$port"
+}
 token_service() { # sets TOKEN to the ADDR:PORT of a bearer-token service (token_service.py)
 	[ ! -s "$RIG/token.addr" ] || { TOKEN=$(cat "$RIG/token.addr"); return 0; }
 	openssl req -x509 -newkey rsa:2048 -nodes -keyout "$RIG/token.key" -out "$RIG/token.pem" -subj '/CN=rig tokens' -days 2 2>/dev/null
