@@ -159,26 +159,33 @@ static int info_add_limits(json_t *info)
 					"BridgeNfIptables", 1, "BridgeNfIp6tables", 1));
 }
 
-static const char *info_env(const char *name)
-{
-	const char *value = getenv(name);
-
-	return value && !strchr(value, '@') ? value : ""; /* credentials stay here */
-}
-
 static int info_add_surroundings(json_t *info)
 {
 	return info_add(
-		info,
-		json_pack("{s:{s:[s], s:[s], s:n, s:[ss]}, s:{s:s, s:s, s:s, s:b, s:s, s:n}, "
-			  "s:{s:s}, s:{s:s}, s:{s:s}, s:s, s:s, s:s, s:[], s:[], s:n}",
-			  "Plugins", "Volume", "local", "Network", "none", "Authorization", "Log",
-			  "json-file", "none", "Swarm", "NodeID", "", "NodeAddr", "",
-			  "LocalNodeState", "inactive", "ControlAvailable", 0, "Error", "",
-			  "RemoteManagers", "ContainerdCommit", "ID", "N/A", "RuncCommit", "ID",
-			  "N/A", "InitCommit", "ID", "N/A", "HttpProxy", info_env("HTTP_PROXY"),
-			  "HttpsProxy", info_env("HTTPS_PROXY"), "NoProxy", info_env("NO_PROXY"),
-			  "DefaultAddressPools", "CDISpecDirs", "GenericResources"));
+		info, json_pack("{s:{s:[s], s:[s], s:n, s:[ss]}, s:{s:s, s:s, s:s, s:b, s:s, s:n}, "
+				"s:{s:s}, s:{s:s}, s:{s:s}, s:[], s:[], s:n}",
+				"Plugins", "Volume", "local", "Network", "none", "Authorization",
+				"Log", "json-file", "none", "Swarm", "NodeID", "", "NodeAddr", "",
+				"LocalNodeState", "inactive", "ControlAvailable", 0, "Error", "",
+				"RemoteManagers", "ContainerdCommit", "ID", "N/A", "RuncCommit",
+				"ID", "N/A", "InitCommit", "ID", "N/A", "DefaultAddressPools",
+				"CDISpecDirs", "GenericResources"));
+}
+
+/* What cannot be shown is not. */
+static json_t *info_proxy(const char *url)
+{
+	_cleanup_free_ char *masked = registry_proxy_masked(url);
+
+	return json_string(masked ?: "") ?: json_string("");
+}
+
+static int info_add_proxies(json_t *info, const struct registry_options *registries)
+{
+	return info_add(info, json_pack("{s:o, s:o, s:o}", "HttpProxy",
+					info_proxy(registries->http_proxy), "HttpsProxy",
+					info_proxy(registries->https_proxy), "NoProxy",
+					info_proxy(registries->no_proxy)));
 }
 
 static int info_add_registries(json_t *info, const struct core_config *config)
@@ -251,8 +258,9 @@ int api_info(struct api *api, struct http_req *req)
 		return err_oom(&req->err);
 	if (info_add_counts(info, core, &req->err) < 0 || info_add_engine(info, core) < 0 ||
 	    info_add_host(info, core) < 0 || info_add_limits(info) < 0 ||
-	    info_add_surroundings(info) < 0 || info_add_registries(info, &core->config) < 0 ||
-	    info_add_warnings(info, core) < 0)
+	    info_add_surroundings(info) < 0 ||
+	    info_add_proxies(info, core->config.registries) < 0 ||
+	    info_add_registries(info, &core->config) < 0 || info_add_warnings(info, core) < 0)
 		return req->err.kind != ERR_NONE ? -EIO : err_oom(&req->err);
 	return api_reply_json(req, 200, TAKE_PTR(info));
 }

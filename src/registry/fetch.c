@@ -130,7 +130,7 @@ static int fetch_start(struct fetch_slot *slot, struct registry_blob *blob, stru
 {
 	struct registry *rg = slot->fetch->rg;
 	_cleanup_free_ char *path = str_format("blobs/%s", blob->digest), *url = NULL;
-	int r = 0;
+	int r;
 
 	url = path ? registry_url(rg, path) : NULL;
 	if (!url)
@@ -140,7 +140,7 @@ static int fetch_start(struct fetch_slot *slot, struct registry_blob *blob, stru
 	slot->blob = blob;
 	slot->skip = 0;
 	slot->answered = false;
-	transfer_begin(&slot->t, "GET", url);
+	r = transfer_begin(&slot->t, "GET", url);
 	transfer_follow(&slot->t);
 	if (rg->authorization)
 		r |= transfer_header(&slot->t, "Authorization: %s", rg->authorization);

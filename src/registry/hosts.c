@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -170,6 +171,90 @@ int registry_endpoints_find(const struct registry_options *options, const char *
 	}
 	*ret = e;
 	return 0;
+}
+
+/* One entry of a list of hosts that need no proxy, as Go's clients read it. */
+static bool hosts_is_direct(const char *entry, size_t len, const char *host, const char *port)
+{
+	char text[256], *name = text, *colon;
+
+	if (len == 0 || len >= sizeof(text))
+		return false;
+	(void)snprintf(text, sizeof(text), "%.*s", (int)len, entry); /* it fits */
+	if (str_eq(text, "*") || strcasecmp(text, host) == 0)	     /* addresses of IPv6 as well */
+		return true;
+	if (strchr(text, '/'))
+		return hosts_in_network(host, text);
+	colon = strrchr(text, ':');
+	if (colon) {
+		if (!str_eq(colon + 1, port))
+			return false;
+		*colon = '\0';
+	}
+	if (*name == '[' && name[strlen(name) - 1] == ']') {
+		name[strlen(name) - 1] = '\0';
+		return strcasecmp(name + 1, host) == 0;
+	}
+	if (str_starts(name, "*."))
+		name++;
+	len = strlen(host) > strlen(name) ? strlen(host) - strlen(name) : 0;
+	if (*name == '.')
+		return len > 0 && strcasecmp(host + len, name) == 0;
+	return strcasecmp(host, name) == 0 ||
+	       (len > 0 && host[len - 1] == '.' && strcasecmp(host + len, name) == 0);
+}
+
+/**
+ * registry_proxy_is_bypassed() - Whether a list of hosts that need no proxy has a URL's host
+ * @no_proxy: The list: hosts, .domains, *.domains, addresses, CIDRs, with :port or without; "*" is
+ *	      all; or NULL
+ * @url:      Whole URL
+ * @ret_host: Receives the host's name or address
+ * @size:     Bytes of @ret_host
+ *
+ * Return: the answer
+ */
+bool registry_proxy_is_bypassed(const char *no_proxy, const char *url, char *ret_host, size_t size)
+{
+	const char *port = str_starts(url, "https:") ? "443" : "80";
+	char domain[256], *end;
+
+	(void)snprintf(domain, sizeof(domain), "%.*s", (int)strcspn(strstr(url, "://") + 3, "/?#"),
+		       strstr(url, "://") + 3); /* longer ones are nobody's */
+	hosts_address(domain, ret_host, size);
+	end = strrchr(domain, ':');
+	if (end && !strchr(end, ']'))
+		port = end + 1;
+	for (const char *p = no_proxy ?: ""; *p;) {
+		size_t n;
+
+		p += strspn(p, ", \t");
+		n = strcspn(p, ", \t");
+		if (hosts_is_direct(p, n, ret_host, port))
+			return true;
+		p += n;
+	}
+	return false;
+}
+
+/**
+ * registry_proxy_masked() - A proxy's URL to be shown
+ * @url: URL, or NULL
+ *
+ * Name and password are replaced, as dockerd does it, whatever else is wrong with the URL.
+ *
+ * Return: heap text, "" without a proxy; NULL without memory
+ */
+char *registry_proxy_masked(const char *url)
+{
+	const char *scheme = url ? strstr(url, "://") : NULL;
+	const char *at = url ? strrchr(url, '@') : NULL;
+
+	if (!at)
+		return strdup(url ?: "");
+	if (!scheme || scheme > at) /* all of it may be a password */
+		return str_format("xxxxx:xxxxx@%s", at + 1);
+	return str_format("%.*sxxxxx:xxxxx@%s", (int)(scheme + 3 - url), url, at + 1);
 }
 
 /**

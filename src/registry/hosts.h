@@ -34,6 +34,9 @@ struct registry_endpoints {
 /* "https://index.docker.io/v1/", "http://host:5000/", "host:5000" -> domain; heap, or NULL */
 char *registry_domain(const char *address);
 
+bool registry_proxy_is_bypassed(const char *no_proxy, const char *url, char *ret_host, size_t size);
+char *registry_proxy_masked(const char *url); /* without its password; heap, or NULL */
+
 /* In the order in which they are tried. */
 int registry_endpoints_find(const struct registry_options *options, const char *domain,
 			    struct registry_endpoints *ret, struct err *err);

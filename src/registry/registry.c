@@ -201,9 +201,8 @@ bool registry_is_own(const struct registry *rg, const char *url)
 static int call_prepare(struct transfer *t, const struct registry_call *call, const char *url)
 {
 	struct registry *rg = t->rg;
-	int r = 0;
+	int r = transfer_begin(t, call->method, url);
 
-	transfer_begin(t, call->method, url);
 	if (str_eq(call->method, "GET") || str_eq(call->method, "HEAD"))
 		transfer_follow(t);
 	if (rg->authorization && registry_is_own(rg, url))

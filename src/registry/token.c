@@ -136,7 +136,8 @@ static int token_get(struct registry *rg, const struct registry_challenge *c, st
 					query.data ?: "");
 	if (!url)
 		return err_oom(err);
-	transfer_begin(&t, "GET", url);
+	if (transfer_begin(&t, "GET", url) < 0)
+		return err_oom(err);
 	transfer_follow(&t);
 	if (named) {
 		basic = registry_auth_basic(&rg->auth);
@@ -162,8 +163,8 @@ static int token_refresh(struct registry *rg, const struct registry_challenge *c
 	token_add_param(rg, &form, "refresh_token", rg->auth.identity_token);
 	if (form.failed)
 		return err_oom(err);
-	transfer_begin(&t, "POST", c->realm);
-	if (transfer_header(&t, "Content-Type: application/x-www-form-urlencoded") < 0)
+	if (transfer_begin(&t, "POST", c->realm) < 0 ||
+	    transfer_header(&t, "Content-Type: application/x-www-form-urlencoded") < 0)
 		return err_oom(err);
 	transfer_body(&t, form.data, form.len);
 	r = token_exchange(&t, "POST", c->realm, err);

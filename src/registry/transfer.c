@@ -247,19 +247,25 @@ static void transfer_trust(struct transfer *t)
 	}
 }
 
-static void transfer_proxies(struct transfer *t, const char *url)
+/* Which hosts need no proxy is libcurl's to decide, because of redirects; it knows neither ports
+ * nor stars, so a host that we find in the list is named to it. Like Go's clients we reach this
+ * machine directly. */
+static int transfer_proxies(struct transfer *t, const char *url)
 {
 	const struct registry_options *o = t->rg->options;
 	const char *proxy = str_starts(url, "https:") ? o->https_proxy : o->http_proxy;
-	const char *host = strstr(url, "://") + 3;
+	_cleanup_free_ char *direct = NULL;
+	char host[256];
+	bool bypassed = registry_proxy_is_bypassed(o->no_proxy, url, host, sizeof(host));
 
+	direct = str_format("localhost,127.0.0.0/8,::1,%s,%s", bypassed ? host : "",
+			    o->no_proxy ?: "");
+	if (!direct)
+		return -ENOMEM;
 	if (proxy)
 		SET(t, CURLOPT_PROXY, proxy);
-	/* this machine is reached directly, as Go's clients do it */
-	if (str_starts(host, "127.") || str_starts(host, "localhost") || str_starts(host, "[::1]"))
-		SET(t, CURLOPT_NOPROXY, "*");
-	else if (o->no_proxy)
-		SET(t, CURLOPT_NOPROXY, o->no_proxy);
+	SET(t, CURLOPT_NOPROXY, direct);
+	return 0;
 }
 
 /**
@@ -269,8 +275,10 @@ static void transfer_proxies(struct transfer *t, const char *url)
  * @url:    Whole URL
  *
  * The answer's body goes to t->sink, or into t->body where there is none.
+ *
+ * Return: 0 or -ENOMEM
  */
-void transfer_begin(struct transfer *t, const char *method, const char *url)
+int transfer_begin(struct transfer *t, const char *method, const char *url)
 {
 	transfer_reset(t);
 	t->rg->curl->easy_reset(t->easy);
@@ -295,8 +303,8 @@ void transfer_begin(struct transfer *t, const char *method, const char *url)
 	SET(t, CURLOPT_HEADERDATA, t);
 	SET(t, CURLOPT_WRITEFUNCTION, transfer_on_body);
 	SET(t, CURLOPT_WRITEDATA, t);
-	transfer_proxies(t, url);
 	transfer_trust(t);
+	return transfer_proxies(t, url);
 }
 
 /**
@@ -429,9 +437,40 @@ int transfer_run(struct transfer *t, CURLcode *ret_code, struct err *err)
 	return 0;
 }
 
+/* What a proxy said to a CONNECT; 0: nothing, or yes. */
+static long transfer_refused_by_proxy(const struct transfer *t)
+{
+	long status = 0;
+
+	(void)t->rg->curl->easy_getinfo(t->easy, CURLINFO_HTTP_CONNECTCODE, &status); /* or 0 */
+	return status >= 300 ? status : 0;
+}
+
+static const char *transfer_proxy_reason(long status)
+{
+	switch (status) {
+	case 403:
+		return "Forbidden";
+	case 407:
+		return "Proxy Authentication Required";
+	case 502:
+		return "Bad Gateway";
+	case 503:
+		return "Service Unavailable";
+	case 504:
+		return "Gateway Timeout";
+	default:
+		return "the proxy makes no connection";
+	}
+}
+
 static const char *transfer_reason(const struct transfer *t, CURLcode code)
 {
+	if (transfer_refused_by_proxy(t))
+		return transfer_proxy_reason(transfer_refused_by_proxy(t));
 	switch (code) {
+	case CURLE_COULDNT_RESOLVE_PROXY: /* libcurl's words may have the proxy's password */
+		return "proxyconnect tcp: dial tcp: lookup: no such host";
 	case CURLE_PEER_FAILED_VERIFICATION:
 		return "tls: failed to verify certificate: x509: certificate signed by unknown "
 		       "authority";
@@ -492,7 +531,9 @@ int transfer_fail(struct transfer *t, CURLcode code, const char *method, const c
  */
 bool transfer_is_passing(const struct transfer *t, CURLcode code)
 {
-	if (t->failure < 0)
+	long refused = transfer_refused_by_proxy(t);
+
+	if (t->failure < 0 || (refused >= 400 && refused < 500))
 		return false;
 	switch (code) {
 	case CURLE_OK:

@@ -51,7 +51,7 @@ struct transfer {
 
 int transfer_init(struct transfer *t, struct registry *rg, struct err *err);
 void transfer_done(struct transfer *t);
-void transfer_begin(struct transfer *t, const char *method, const char *url);
+int transfer_begin(struct transfer *t, const char *method, const char *url);
 int transfer_header(struct transfer *t, const char *fmt, ...) PRINTF(2, 3);
 void transfer_body(struct transfer *t, const void *data, size_t len);
 void transfer_file(struct transfer *t, const struct registry_file *file);

@@ -111,6 +111,13 @@ front() {
 	until_true 10 curl -sk --max-time 2 -o /dev/null "https://$FAR:$port/v2/" || { cat "$RIG/$name.err" "$RIG/$name.out"; exit 1; }
 	printf -v "$name" %s "$FAR:$port"
 }
+# connect_proxy NAME [connect_proxy.py options]: starts that and sets NAME to its ADDR:PORT
+connect_proxy() {
+	local name=$1; shift
+	python3 "$RIG_DIR/connect_proxy.py" --ready "$RIG/$name.addr" --log "$RIG/$name.log" "$@" >"$RIG/$name.err" 2>&1 </dev/null & echo $! >"$RIG/$name.pid"
+	until_true 10 test -s "$RIG/$name.addr" || { cat "$RIG/$name.err"; exit 1; }
+	read -r "$name" <"$RIG/$name.addr"
+}
 token_service() { # sets TOKEN to the ADDR:PORT of a bearer-token service (token_service.py)
 	[ ! -s "$RIG/token.addr" ] || { TOKEN=$(cat "$RIG/token.addr"); return 0; }
 	openssl req -x509 -newkey rsa:2048 -nodes -keyout "$RIG/token.key" -out "$RIG/token.pem" -subj '/CN=rig tokens' -days 2 2>/dev/null

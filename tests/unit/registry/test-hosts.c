@@ -100,4 +100,69 @@ TEST(certs_d_adds_authorities_and_a_pair)
 	ASSERT_EQ(fs_remove_tree(dir), 0);
 }
 
+/* Goal: a host goes past the proxy when Go's clients would let it, and no other. */
+TEST(a_list_of_hosts_without_proxy_is_read_as_go_does)
+{
+	static const struct {
+		const char *list, *url, *host;
+		bool direct;
+	} cases[] = {
+		{NULL, "https://a.example/v2/", "a.example", false},
+		{"", "https://a.example/v2/", "a.example", false},
+		{"*", "https://a.example/v2/", "a.example", true},
+		{"b.example, a.example", "https://a.example/v2/", "a.example", true},
+		{"A.Example", "https://a.example:5000/v2/", "a.example", true},
+		{"example", "https://a.example/v2/", "a.example", true},
+		{"ample", "https://a.example/v2/", "a.example", false},
+		{".example", "https://a.example/v2/", "a.example", true},
+		{".a.example", "https://a.example/v2/", "a.example", false},
+		{"*.a.example", "https://a.example/v2/", "a.example", false},
+		{"*.example", "https://a.example/v2/", "a.example", true},
+		{"a.example:5000", "https://a.example:5000/v2/", "a.example", true},
+		{"a.example:5000", "https://a.example:5001/v2/", "a.example", false},
+		{"a.example:443", "https://a.example", "a.example", true},
+		{"a.example:443", "http://a.example?x", "a.example", false},
+		{"10.0.0.0/8", "https://10.1.2.3:5000/v2/", "10.1.2.3", true},
+		{"10.0.0.0/8", "https://11.1.2.3:5000/v2/", "11.1.2.3", false},
+		{"10.1.2.3", "https://10.1.2.3:5000/v2/", "10.1.2.3", true},
+		{"10.1.2.3:80", "https://10.1.2.3:5000/v2/", "10.1.2.3", false},
+		{"fd00::1", "https://[fd00::1]:5000/v2/", "fd00::1", true},
+		{"[fd00::1]:5000", "https://[fd00::1]:5000/v2/", "fd00::1", true},
+		{"[fd00::1]:5001", "https://[fd00::1]:5000/v2/", "fd00::1", false},
+		{"fd00::/8", "https://[fd00::1]/v2/", "fd00::1", true},
+		{":5000,[],[,.,*.,,", "https://a.example:5000/v2/", "a.example", false},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char host[256];
+
+		ASSERT_EQ(
+			registry_proxy_is_bypassed(cases[i].list, cases[i].url, host, sizeof(host)),
+			cases[i].direct);
+		ASSERT_STREQ(host, cases[i].host);
+	}
+}
+
+/* Goal: whoever may see the proxy does not see its password. */
+TEST(a_proxy_is_shown_without_its_password)
+{
+	static const struct {
+		const char *url, *shown;
+	} cases[] = {
+		{NULL, ""},
+		{"", ""},
+		{"http://proxy.example:3128", "http://proxy.example:3128"},
+		{"http://u:secret@proxy.example:3128/", "http://xxxxx:xxxxx@proxy.example:3128/"},
+		{"https://secret@proxy.example", "https://xxxxx:xxxxx@proxy.example"},
+		{"http://u:se@cret@proxy.example", "http://xxxxx:xxxxx@proxy.example"},
+		{"u:secret@proxy.example:3128", "xxxxx:xxxxx@proxy.example:3128"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_free_ char *shown = registry_proxy_masked(cases[i].url);
+
+		ASSERT_STREQ(shown, cases[i].shown);
+	}
+}
+
 TEST_MAIN()
