@@ -7,10 +7,10 @@
  *	layers -> config -> manifest under the tag
  *
  * The manifest of an image that was pulled goes as it lies in the store, byte for byte: it has the
- * digest it had. A name that came as a manifest list goes as that list if all of its images are
- * here, else as the one image that the name points at. Of other images, layers that lie
- *uncompressed are sent as gzip (push_gzip.c), and the manifest names what they became. The config,
- *and so the image's id, stays.
+ * digest it had. A name that came as a manifest list goes as that list if all of it is here or in
+ * another repository of that registry (push_missing.c), else as the one image that the name points
+ *at. Of other images, layers that lie uncompressed are sent as gzip (push_gzip.c), and the manifest
+ *names what they became. The config, and so the image's id, stays.
  *
  * While a push runs it counts as a writer, so no blob goes away under it. Progress may be told by
  * several threads: image_push() puts a lock before it.
@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "base/fs.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "store/store.h"
 
@@ -41,14 +42,6 @@ static int push_progress(void *user, json_t *line)
 	pthread_mutex_unlock(&pp->lock);
 	return r;
 }
-
-/* What is sent under the tag. */
-struct push_manifest {
-	char *text; /* owned */
-	size_t len;
-	const char *type; /* borrowed: from the image */
-	char digest[DIGEST_BUF];
-};
 
 static void push_manifest_done(struct push_manifest *m)
 {
@@ -152,8 +145,17 @@ static int push_name_layers(struct push *push, struct push_manifest *m, struct e
 	return 0;
 }
 
-static int push_put_manifest(struct registry *rg, const struct push_manifest *m, const char *tag,
-			     struct err *err)
+/**
+ * push_put_manifest() - A manifest to the registry; what it names is there
+ * @rg:	 Conversation that may push
+ * @m:	 Its bytes
+ * @tag: Tag or digest that it goes under
+ * @err: Filled on failure
+ *
+ * Return: 0 or negative errno
+ */
+int push_put_manifest(struct registry *rg, const struct push_manifest *m, const char *tag,
+		      struct err *err)
 {
 	_cleanup_registry_reply_ struct registry_reply reply = {};
 	_cleanup_free_ char *path = str_format("manifests/%s", tag);
@@ -259,7 +261,7 @@ static int push_member(const struct push *list_push, const char *id, const char 
 	return r < 0 ? r : push_image(&push, image, digest, &sent, err);
 }
 
-/* All of a list that is whole: its images, then the list byte for byte. */
+/* All of a list: its images that are here, then the list byte for byte. */
 static int push_list(struct push *push, const struct image *image, const char *tag,
 		     const struct manifest_list *list, struct err *err)
 {
@@ -274,7 +276,8 @@ static int push_list(struct push *push, const struct image *image, const char *t
 	if (!m.text)
 		return err_oom(err);
 	for (size_t i = 0; i < list->n && r == 0; i++)
-		r = push_member(push, list->ids[i], list->descs[i].digest, err);
+		if (*list->ids[i])
+			r = push_member(push, list->ids[i], list->descs[i].digest, err);
 	if (r == 0)
 		r = push_open(push, &rg, err);
 	if (r == 0)
@@ -308,6 +311,18 @@ static int push_single(struct push *push, struct image *image, const char *tag,
 	return r == 0 && part_of ? push_tell_part(push, part_of, &m) : r;
 }
 
+/* Whether the whole list is there once what is here was sent. Why not is of no interest: then the
+ * image goes alone, and the client is told so. */
+static bool push_can_keep(const struct push *push, const struct manifest_list *list)
+{
+	struct err why = {};
+	int r = push_missing(push, list, &why);
+
+	if (r < 0 && *why.msg)
+		log_debug("the list %.19s cannot be kept: %s", list->digest, why.msg);
+	return r == 0;
+}
+
 static int push_tag(struct image_store *is, const struct image_push *args, struct image_say say,
 		    const struct reference *ref, struct err *err)
 {
@@ -328,7 +343,7 @@ static int push_tag(struct image_store *is, const struct image_push *args, struc
 	} else {
 		r = manifest_list_of(is, familiar, &list, err);
 	}
-	if (r == 0 && list && manifest_list_whole(list))
+	if (r == 0 && list && push_can_keep(&push, list))
 		r = push_list(&push, image, ref->tag, list, err);
 	else if (r == 0)
 		r = push_single(&push, image, ref->tag, list, err);

@@ -23,6 +23,19 @@ struct push {
 	bool as_it_is;	  /* it was pulled: its layers are not compressed */
 };
 
+/* What is sent under a tag or digest. */
+struct push_manifest {
+	char *text; /* owned */
+	size_t len;
+	const char *type; /* borrowed: from the image or list */
+	char digest[DIGEST_BUF];
+};
+int push_put_manifest(struct registry *rg, const struct push_manifest *m, const char *tag,
+		      struct err *err);
+/* Entries of a list that are not here, from another repository of that registry (push_missing.c).
+ */
+int push_missing(const struct push *push, const struct manifest_list *list, struct err *err);
+
 /* A blob to send. */
 struct push_file {
 	struct oci_desc desc;

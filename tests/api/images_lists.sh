@@ -64,6 +64,11 @@ t_part_of_a_list_is_pushed_as_the_image_it_is() {
 	local out; out=$(docker push "$OTHER/rig/part:1" 2>&1); has "$out" "digest: $a"; has "$out" "Not all multiplatform-content is present"
 	eq "$(digest_of "$OTHER/rig/part" 1)" "$a"
 }
+t_what_is_not_here_is_kept_from_repository_to_repository() {
+	docker tag "$MULTI" "$PLAIN/rig/moved:1"; local m; m=$(mark PLAIN); has "$(docker push "$PLAIN/rig/moved:1")" "digest: $LIST"
+	manifest "$PLAIN/rig/moved" 1 | cmp - "$RIG/list"; eq "$(digest_of "$PLAIN/rig/moved" "$r")" "$r"
+	eq "$(requests PLAIN "$m" "PATCH /v2/")" 0; eq "$(docker images -q "$PLAIN/rig/moved" | wc -l)" 1
+}
 t_the_store_is_whole_and_rmi_takes_all_of_it() {
 	wipe_images; both; consistent; eq "$(docker images -q | wc -l)" 2
 	docker rmi "$MULTI" >/dev/null; eq "$(docker images -aq | wc -l)" 0; eq "$(find "$ROOT/data/images/blobs" -type f | wc -l)" 0; consistent
