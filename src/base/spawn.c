@@ -21,8 +21,8 @@ static int spawn_add_fd(posix_spawn_file_actions_t *fa, int fd, int target, int 
 {
 	int r;
 
-	if (fd < 0)
-		return 0;
+	if (fd < 0) /* the daemon's own 2 stays, what else has that number does not */
+		return target < 3 ? 0 : -posix_spawn_file_actions_addclose(fa, target);
 	*high = fcntl(fd, F_DUPFD_CLOEXEC, SPAWN_FD_HIGH);
 	if (*high < 0)
 		return -errno;
@@ -47,12 +47,15 @@ static int spawn_fill_actions(const struct spawn_spec *spec, posix_spawn_file_ac
 		r = spawn_add_fd(fa, spec->stderr_fd, 2, &high[2]);
 	for (size_t i = 0; r == 0 && i < spec->n_pass_fds; i++)
 		r = spawn_add_fd(fa, spec->pass_fds[i], 3 + (int)i, &high[3 + i]);
+	/* libraries open what is not close-on-exec: libcurl its connections */
+	if (r == 0)
+		r = -posix_spawn_file_actions_addclosefrom_np(fa, 3 + (int)spec->n_pass_fds);
 	return r;
 }
 
 /**
  * spawn_process() - Start a program with default signals and only the descriptors named
- * @spec:      What to run; everything else the daemon has open is close-on-exec
+ * @spec:      What to run
  * @ret_pid:   Its pid, to be reaped by the caller; set on success
  * @ret_pidfd: Its pidfd, owned by the caller; may be NULL
  *
