@@ -372,6 +372,7 @@ static void daemon_fill_config(struct daemon *d)
 		.max_downloads = d->opts.max_downloads,
 		.max_uploads = d->opts.max_uploads,
 		.attempts = d->opts.max_attempts,
+		.silence_s = d->opts.registry_timeout_s,
 	};
 	d->core.config = (struct core_config){
 		.data_root = d->opts.data_root,

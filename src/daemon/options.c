@@ -80,6 +80,8 @@ static const struct option options_table[] = {
 	 "Layers of a push sent at a time (5)"},
 	{"max-download-attempts", 0, "max-download-attempts", OPT_COUNT, FIELD(max_attempts),
 	 "Attempts at a transfer that breaks (5)"},
+	{"registry-timeout", 0, "registry-timeout", OPT_COUNT, FIELD(registry_timeout_s),
+	 "Seconds for which a registry may send next to nothing (60)"},
 	{"http-proxy", 0, "http-proxy", OPT_STRING, FIELD(http_proxy), "Proxy for http URLs"},
 	{"https-proxy", 0, "https-proxy", OPT_STRING, FIELD(https_proxy), "Proxy for https URLs"},
 	{"no-proxy", 0, "no-proxy", OPT_STRING, FIELD(no_proxy), "Hosts that need no proxy"},

@@ -33,7 +33,7 @@ struct options {
 	unsigned int vm_memory_mib, vm_cpus, vm_pool;
 	unsigned int shutdown_timeout_s;
 	char *certs_dir, *http_proxy, *https_proxy, *no_proxy; /* owned */
-	unsigned int max_downloads, max_uploads, max_attempts;
+	unsigned int max_downloads, max_uploads, max_attempts, registry_timeout_s;
 };
 
 int options_parse(struct options *opts, int argc, char **argv, struct err *err);

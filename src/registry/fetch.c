@@ -12,7 +12,11 @@
  * right ones is their receiver's business: he sees each once, in order, and never more than the
  * promised number.
  *
- * Limits: the options' downloads at a time; attempts without a new byte.
+ * An attempt counts as failed when it brought fewer bytes than the slowest transfer that is let
+ * pass (registry_gain_min()): a registry that drips, or breaks off after each byte, has no more
+ * attempts than one that says nothing.
+ *
+ * Limits: the options' downloads at a time; attempts in a row that failed.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -35,6 +39,7 @@ struct fetch_slot {
 	struct fetch *fetch;	    /* borrowed */
 	struct registry_blob *blob; /* borrowed; NULL: free */
 	uint64_t skip;		    /* bytes of the answer that are known already */
+	uint64_t from;		    /* bytes of the blob that were there when it began */
 	bool answered;		    /* the first byte of a body was seen */
 };
 
@@ -122,7 +127,6 @@ static int fetch_sink(struct transfer *t, const void *data, size_t len)
 				"that its manifest promises",
 				blob->digest, (unsigned long long)blob->size);
 	blob->received += len;
-	blob->failures = 0;
 	return blob->data(blob->user, (const char *)data + skip, len, &t->err);
 }
 
@@ -139,9 +143,11 @@ static int fetch_start(struct fetch_slot *slot, struct registry_blob *blob, stru
 	slot->t.user = slot;
 	slot->blob = blob;
 	slot->skip = 0;
+	slot->from = blob->received;
 	slot->answered = false;
 	r = transfer_begin(&slot->t, "GET", url);
 	transfer_follow(&slot->t);
+	transfer_patience(&slot->t, blob->failures);
 	if (rg->authorization)
 		r |= transfer_header(&slot->t, "Authorization: %s", rg->authorization);
 	if (blob->received > 0 && !slot->fetch->whole[blob - slot->fetch->blobs])
@@ -209,6 +215,8 @@ static int fetch_again(struct fetch_slot *slot, struct registry_blob *blob, CURL
 	unsigned int attempts = f->rg->options->attempts ?: REGISTRY_ATTEMPTS;
 	int64_t pause_ms;
 
+	if (blob->received - slot->from >= registry_gain_min(f->rg))
+		blob->failures = 0;
 	if (++blob->failures >= attempts)
 		return fetch_give_up(slot, blob, code, err);
 	pause_ms = MAX((int64_t)FETCH_PAUSE_MS << MIN(blob->failures - 1, 5u),

@@ -18,6 +18,7 @@ struct registry_options {
 	const char *http_proxy, *https_proxy, *no_proxy; /* NULL: the environment's */
 	unsigned int max_downloads, max_uploads;	 /* at a time; 0: the defaults */
 	unsigned int attempts;				 /* for one transfer; 0: the default */
+	unsigned int silence_s; /* that a registry is waited for; 0: the default */
 };
 
 struct registry_endpoint {

@@ -285,7 +285,7 @@ static int call_ask(struct transfer *t, const struct registry_call *call, CURLco
 {
 	struct registry *rg = t->rg;
 	bool authorized = false;
-	unsigned int failed = 0;
+	unsigned int failed = call->failed;
 	CURLcode code;
 	int r;
 
@@ -294,6 +294,7 @@ static int call_ask(struct transfer *t, const struct registry_call *call, CURLco
 
 		if (!url || call_prepare(t, call, url) < 0)
 			return err_oom(err);
+		transfer_patience(t, failed);
 		r = transfer_run(t, &code, err);
 		if (r < 0)
 			return r;

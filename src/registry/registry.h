@@ -23,6 +23,8 @@ struct registry;
 #define REGISTRY_DOWNLOADS 8
 #define REGISTRY_UPLOADS 5
 #define REGISTRY_ATTEMPTS 5
+#define REGISTRY_SILENCE_S 60		 /* next to nothing came for so long: the attempt is over */
+#define REGISTRY_SPEED_MIN 64		 /* bytes a second: less is next to nothing */
 #define REGISTRY_DOCUMENT_MAX (4u << 20) /* a manifest, a token, an error; bytes */
 
 struct registry_spec {
@@ -47,6 +49,7 @@ struct registry_call {
 	const void *body;
 	size_t body_len;
 	const struct registry_file *file; /* instead of body; sent once, without second attempts */
+	unsigned int failed;		  /* attempts of the same kind before, see fetch.c */
 };
 /* A part of a file as a request's body. */
 struct registry_file {
@@ -87,7 +90,7 @@ struct registry_blob {
 	/* readable from tick(): */
 	uint64_t received;
 	bool begun, complete;
-	unsigned int failures; /* attempts in a row without a new byte */
+	unsigned int failures; /* attempts in a row that brought next to nothing */
 };
 /* Send a blob that the registry has not got: in one piece, resumed where it broke. location: of an
  * upload that was begun (POST blobs/uploads/ -> 202). */

@@ -10,7 +10,7 @@
  * leads to http.
  *
  * Hostile: the answer. Bounded: headers TRANSFER_HEADERS_MAX, bodies by their sinks, redirects,
- * and silence (less than TRANSFER_LOW_SPEED bytes a second for TRANSFER_LOW_SPEED_S).
+ * and silence (less than REGISTRY_SPEED_MIN bytes a second, see transfer_patience()).
  */
 #include "registry/transfer.h"
 
@@ -28,8 +28,7 @@
 #include "base/str.h"
 
 #define TRANSFER_CONNECT_TIMEOUT_MS 15000L
-#define TRANSFER_LOW_SPEED 64L
-#define TRANSFER_LOW_SPEED_S 60L
+#define TRANSFER_SECOND_PATIENCE 4 /* what later attempts get: a part of the first one's */
 #define TRANSFER_REDIRECTS_MAX 10L
 #define TRANSFER_BUFFER_BYTES (512L * 1024)
 #define TRANSFER_POLL_MS 100
@@ -268,6 +267,41 @@ static int transfer_proxies(struct transfer *t, const char *url)
 	return 0;
 }
 
+static unsigned int transfer_silence_s(const struct registry *rg)
+{
+	return rg->options->silence_s ?: REGISTRY_SILENCE_S;
+}
+
+/**
+ * registry_gain_min() - When an attempt that broke was worth something
+ * @rg: Conversation
+ *
+ * Return: bytes that the slowest transfer brings in the time of a silence; with fewer, an attempt
+ * counts as failed
+ */
+uint64_t registry_gain_min(const struct registry *rg)
+{
+	return (uint64_t)REGISTRY_SPEED_MIN * transfer_silence_s(rg);
+}
+
+/**
+ * transfer_patience() - How long it may bring next to nothing
+ * @t:      Begun
+ * @failed: How many attempts in a row have failed before
+ *
+ * All of it for the first, a quarter for those that follow: what drips is given up after twice the
+ * silence, give or take the pauses, and not after five times.
+ */
+void transfer_patience(struct transfer *t, unsigned int failed)
+{
+	unsigned int s = transfer_silence_s(t->rg);
+
+	if (failed > 0)
+		s = MAX(s / TRANSFER_SECOND_PATIENCE, 1u);
+	SET(t, CURLOPT_LOW_SPEED_LIMIT, (long)REGISTRY_SPEED_MIN);
+	SET(t, CURLOPT_LOW_SPEED_TIME, (long)s);
+}
+
 /**
  * transfer_begin() - Say what is asked; the exchange begins with transfer_run() or the multi
  * @t:      Transfer that is not under way
@@ -297,8 +331,7 @@ int transfer_begin(struct transfer *t, const char *method, const char *url)
 	SET(t, CURLOPT_PIPEWAIT, 1L);
 	SET(t, CURLOPT_BUFFERSIZE, TRANSFER_BUFFER_BYTES);
 	SET(t, CURLOPT_CONNECTTIMEOUT_MS, TRANSFER_CONNECT_TIMEOUT_MS);
-	SET(t, CURLOPT_LOW_SPEED_LIMIT, TRANSFER_LOW_SPEED);
-	SET(t, CURLOPT_LOW_SPEED_TIME, TRANSFER_LOW_SPEED_S);
+	transfer_patience(t, 0);
 	SET(t, CURLOPT_HEADERFUNCTION, transfer_on_header);
 	SET(t, CURLOPT_HEADERDATA, t);
 	SET(t, CURLOPT_WRITEFUNCTION, transfer_on_body);
@@ -481,6 +514,8 @@ static const char *transfer_reason(const struct transfer *t, CURLcode code)
 	case CURLE_TOO_MANY_REDIRECTS:
 		return "stopped after 10 redirects";
 	case CURLE_OPERATION_TIMEDOUT:
+		if (strstr(t->words, "too slow"))
+			return "the registry sends next to nothing";
 		return "net/http: request canceled (Client.Timeout exceeded while awaiting data)";
 	case CURLE_SSL_CONNECT_ERROR: /* GnuTLS's words, then OpenSSL's */
 		return strstr(t->words, "unexpected TLS packet") ||

@@ -56,6 +56,8 @@ int transfer_header(struct transfer *t, const char *fmt, ...) PRINTF(2, 3);
 void transfer_body(struct transfer *t, const void *data, size_t len);
 void transfer_file(struct transfer *t, const struct registry_file *file);
 void transfer_follow(struct transfer *t);
+void transfer_patience(struct transfer *t, unsigned int failed);
+uint64_t registry_gain_min(const struct registry *rg);
 int transfer_run(struct transfer *t, CURLcode *ret_code, struct err *err);
 int transfer_fail(struct transfer *t, CURLcode code, const char *method, const char *url,
 		  struct err *err);

@@ -48,14 +48,16 @@ static int upload_ask(struct upload *up, struct err *err)
 }
 
 /* Return: 0 when all is there, -EAGAIN when it broke, another negative errno when it cannot be */
-static int upload_patch(struct upload *up, const struct registry_file *file, struct err *err)
+static int upload_patch(struct upload *up, const struct registry_file *file, unsigned int failed,
+			struct err *err)
 {
 	_cleanup_registry_reply_ struct registry_reply reply = {};
 	struct registry_file rest = *file;
 	struct registry_call call = {.method = "PATCH",
 				     .path = up->location,
 				     .content_type = "application/octet-stream",
-				     .file = &rest};
+				     .file = &rest,
+				     .failed = failed};
 	int r;
 
 	rest.at += up->sent;
@@ -107,7 +109,7 @@ int registry_upload(struct registry *rg, const char *digest, const char *locatio
 	while (r == 0 && up.sent < file->len) {
 		uint64_t before = up.sent;
 
-		r = upload_patch(&up, file, err);
+		r = upload_patch(&up, file, failed, err);
 		if (r != -EAGAIN || ++failed >= attempts)
 			continue; /* all there, or an end */
 		log_debug("registry: the upload of %.19s broke off, attempt %u", digest, failed);
@@ -117,7 +119,7 @@ int registry_upload(struct registry *rg, const char *digest, const char *locatio
 		if (r == 0 && up.sent > file->len)
 			r = err_user(err, ERR_INTERNAL, "the registry has more of %s than was sent",
 				     digest);
-		if (up.sent > before)
+		if (up.sent >= before + registry_gain_min(rg))
 			failed = 0;
 	}
 	if (r == 0)

@@ -124,6 +124,22 @@ t_a_slow_drip_ends_with_its_client() {
 	kill "$p"; wait "$p" || true
 	until_true 20 grep -q '"repo": "layers-1/drip/lie".*"cut": true' "$RIG/LIAR.log"; until_true 5 unchanged
 }
+dripped() { jq -r --arg r "$1" 'select(.repo == $r and .cut).what' "$RIG/LIAR.log" | wc -l; } # REPO: how often it was given up
+t_a_slow_drip_ends_by_itself() {
+	ours; local own=("${ARCAD_ARGS[@]}") # Docker's own daemon keeps waiting
+	trap 'arcad_stop 2>/dev/null; ARCAD_ARGS=("${own[@]}"); arcad_start' EXIT
+	arcad_stop; ARCAD_ARGS+=(--registry-timeout 3); arcad_start
+	local p r DOCKER_TIMEOUT=120; docker pull -q "$LIAR/layers-1/size-8000/slow-1000/modem:latest" >"$RIG/modem" 2>&1 & p=$! # longer than all attempts at a drip together
+	lies 'layers-1/size-5000/drip=Get "http://.*/blobs/sha256:.*": the registry sends next to nothing' \
+		'layers-1/driphead=Get "http://.*/blobs/sha256:.*": the registry sends next to nothing' \
+		'dripmanifest=Get "http://.*/v2/": the registry sends next to nothing'
+	# it notices with its next byte that nobody listens
+	for r in layers-1/size-5000/drip layers-1/driphead dripmanifest; do until_true 10 eval '[ "$(dripped "$r/lie")" = 5 ]'; done
+	wait "$p" || { cat "$RIG/modem"; return 1; }; intact "$LIAR/layers-1/size-8000/slow-1000/modem:latest"
+	docker tag "$LIAR/layers-1/size-8000/slow-1000/modem:latest" "$LIAR/pushhold/silent:1"
+	has "$(fails docker push "$LIAR/pushhold/silent:1")" "the registry sends next to nothing"
+	docker rmi "$LIAR/pushhold/silent:1" "$LIAR/layers-1/size-8000/slow-1000/modem:latest" >/dev/null; unchanged
+}
 t_a_connection_cut_once_at_every_byte_is_taken_up_again() {
 	ours; local size; size=$(jq -s '[.[] | select(.repo == "truth").sent] | add' "$RIG/LIAR.log")
 	python3 "$RIG_DIR/cuts.py" "$SOCK" "$LIAR" cutonce 0 $((size + 20)) 7 ok

@@ -11,6 +11,7 @@ front FRONT "$PLAIN" 5443; front SINK "$OTHER" 5444; front BEHIND "$PLAIN" 5445
 registry SECURE tls "addr=$FAR"; registry SECURE_TOO tls "addr=$FAR_TOO"
 connect_proxy PROXY --user "$PROXY_USER:$PROXY_PASSWORD"; connect_proxy REFUSING --refuse 403
 ARCAD_ARGS+=(--https-proxy "http://$PROXY_USER:$PROXY_ESCAPED@$PROXY" --no-proxy "$FAR_TOO,$FRONT,$SINK")
+OWN_ARGS=("${ARCAD_ARGS[@]}")
 for at in "$FRONT" "$SINK" "$BEHIND" "$SECURE" "$SECURE_TOO"; do trust "$at"; done
 BUSYBOX=$(archive busybox)
 ONE=$(push image "$PLAIN/rig/one:1" "$BUSYBOX" --add "$(tar_of a 300000 1)" --add "$(tar_of b 300000 2)" --add "$(tar_of c 3000000 3)")
@@ -19,8 +20,8 @@ since() { tail -n +$(($2 + 1)) "$RIG/$1.log" | grep -E " $3 " || true; } # NAME 
 protocols() { since "$@" | cut -d' ' -f1 | sort -u; }
 tunnels() { tail -n +$(($2 + 1)) "$RIG/$1.log" | jq -r --arg t "$3" 'select(.target == $t and .from_server == null) | "\(.method) \(.status) \(.auth)"' | sort -u; } # NAME MARK ADDR:PORT
 proxied() { has "$(docker pull "$1/rig/one:1")" "Digest: $ONE"; intact "$1/rig/one:1"; } # ADDR:PORT
-arcad_with() { arcad_stop; ARCAD_ARGS=(--certs-dir "$CERTS_DIR" "$@"); arcad_start; } # in a test: the next ones have their own again
-arcad_again() { arcad_stop 2>/dev/null; arcad_start; }
+arcad_with() { arcad_stop; ARCAD_ARGS=(--certs-dir "$CERTS_DIR" "$@"); arcad_start; }
+arcad_again() { arcad_stop 2>/dev/null; ARCAD_ARGS=("${OWN_ARGS[@]}"); arcad_start; }
 nowhere() { # TEXT: not in what the daemon wrote, says of itself, or shows to others
 	eq "$(grep -rlF -- "$1" "$ROOT/data" "$ROOT/exec" "$ROOT/arcad.log" || true)" ""; lacks "$(api GET /info)" "$1"; lacks "$(docker info 2>&1)" "$1"
 }

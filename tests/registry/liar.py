@@ -11,8 +11,8 @@ are not below only tell repositories apart. Every repository has an image of its
 The image:   layers-N (2) of size-N (64) bytes each that do not compress; plain: layers without gzip
 Manifests:   both (manifests and layers), nonjson, null, empty, deep (brackets), huge (100 MB), schema1, wrongtype, noconfig,
              manifestlie (other bytes than the digest says), diffids and configdigest (that do not fit), sizeless, sizemore,
-             negsize, hugesize (of layers), digestpath (a digest that climbs), manifest500
-Layers:      wrongdigest, short, long, endless, drip, gone (404), denied (403), header (endless), chunked, bomb-N (N GB of zeros in gzip),
+             negsize, hugesize (of layers), digestpath (a digest that climbs), manifest500, dripmanifest
+Layers:      wrongdigest, short, long, endless, drip and driphead (a byte a second), gone (404), denied (403), header (endless), chunked, bomb-N (N GB of zeros in gzip),
              nested-N (the same in gzip once more), notar, e500, e429, flaky-N (503 N times, then fine), retry-N (429 and
              Retry-After N times, then fine), circle and away (redirects), slow-N (bytes a second), hold-K (layer K stops half way
              until GET /_release/REPO), break (the first answer for each layer ends half way), norange, badrange
@@ -40,7 +40,7 @@ import time
 import urllib.parse
 
 WORDS = """layers size plain both nonjson null empty deep huge schema1 wrongtype noconfig manifestlie diffids configdigest sizeless sizemore
-negsize hugesize digestpath manifest500 wrongdigest short long endless drip gone denied header chunked bomb nested notar e500 e429 flaky retry circle
+negsize hugesize digestpath manifest500 wrongdigest short long endless drip driphead dripmanifest gone denied header chunked bomb nested notar e500 e429 flaky retry circle
 away slow hold break norange badrange cut cutonce tags endlesstags pushcut pushbreak pushhold""".split()
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -230,6 +230,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif "header" in w:
             self.send(b"HTTP/1.1 200 OK\r\n")
             self.endless(b"X-Pad: " + b"a" * 8000 + b"\r\n")
+        elif "driphead" in w:
+            self.paced(b"HTTP/1.1 200 OK\r\nX-Pad: " + b"a" * 10000, 1)
         else:
             return False
         return True
@@ -297,6 +299,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             d = self.ref
         if "manifestlie" in r.words:
             m += b" "
+        if "dripmanifest" in r.words:
+            self.head(200, Content_Type=r.type, Content_Length=len(m))
+            return self.paced(m, 1)
         self.body(200, m, Content_Type=r.type, Docker_Content_Digest=d)
 
     def serve_tags(self):
