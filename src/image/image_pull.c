@@ -503,7 +503,9 @@ static int pull_add_tags(const struct registry_reply *reply, char ***tags, size_
 		if (*n >= PULL_TAGS_MAX)
 			return err_user(err, ERR_INVALID, "the repository has more than %d tags",
 					PULL_TAGS_MAX);
-		if (text && reference_tag_valid(text) && image_strv_add(tags, n, text) < 0)
+		if (!text || !reference_tag_valid(text))
+			text = ""; /* no tag: the pull ends there, see pull_all() */
+		if (image_strv_add(tags, n, text) < 0)
 			return err_oom(err);
 	}
 	return 0;
@@ -544,6 +546,8 @@ static int pull_list_tags(struct registry *rg, const struct reference *ref, char
 	return 0;
 }
 
+/* One after the other, as the registry lists them; dockerd as well stops at the first that is none.
+ */
 static int pull_all(struct image_store *is, const struct image_pull *args, struct reference *ref,
 		    bool *ret_newer, struct err *err)
 {
