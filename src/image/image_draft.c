@@ -152,6 +152,18 @@ int image_draft_insert_list(struct image_store *is, const struct image_draft *dr
 				    ingest_blob_size(draft->list_blob), draft->list_doc, NULL);
 }
 
+/* The layer that a blob became, held; it may have gone before that. */
+static int draft_own_layer(struct image_job *job, struct image_draft_layer *l, struct err *err)
+{
+	int r = ingest_blob_layer(job->in, l->blob, &l->info, err);
+
+	if (r == 0)
+		r = image_job_hold(job, IMAGE_LAYER, l->info.diff_id, err);
+	if (r < 0 || layer_present(job->is->root, l->info.diff_id))
+		return r;
+	return ingest_blob_layer_again(job->in, l->blob, &l->info, err);
+}
+
 static int draft_known_layer(struct image_store *is, struct image_draft *draft, size_t i,
 			     struct err *err)
 {
@@ -161,13 +173,12 @@ static int draft_known_layer(struct image_store *is, struct image_draft *draft, 
 	return r < 0 ? err_sys(err, r, "cannot read layer %s", diff_id) : 0;
 }
 
-static int draft_check_layers(struct image_store *is, struct ingest *in, struct image_draft *draft,
-			      struct err *err)
+static int draft_check_layers(struct image_job *job, struct image_draft *draft, struct err *err)
 {
 	for (size_t i = 0; i < draft->view.diff_ids_n; i++) {
 		struct image_draft_layer *l = &draft->layers[i];
-		int r = l->blob ? ingest_blob_layer(in, l->blob, &l->info, err)
-				: draft_known_layer(is, draft, i, err);
+		int r = l->blob ? draft_own_layer(job, l, err)
+				: draft_known_layer(job->is, draft, i, err);
 
 		if (r < 0)
 			return r;
@@ -181,7 +192,7 @@ static int draft_check_layers(struct image_store *is, struct ingest *in, struct 
 	return 0;
 }
 
-static int draft_make_manifest(struct ingest *in, struct image_draft *draft, struct err *err)
+static int draft_make_manifest(struct image_job *job, struct image_draft *draft, struct err *err)
 {
 	_cleanup_(json_decrefp) json_t *doc = NULL;
 	_cleanup_free_ char *text = NULL;
@@ -205,26 +216,36 @@ static int draft_make_manifest(struct ingest *in, struct image_draft *draft, str
 	text = doc ? json_dumps(doc, JSON_COMPACT) : NULL;
 	if (!text)
 		return err_oom(err);
-	r = ingest_document(in, text, strlen(text), draft->manifest_digest, err);
+	sha256_digest_text(text, strlen(text), draft->manifest_digest);
+	r = image_job_hold(job, IMAGE_BLOB, draft->manifest_digest, err);
+	if (r == 0)
+		r = ingest_document(job->in, text, strlen(text), draft->manifest_digest, err);
 	if (r < 0)
 		return r;
 	draft->manifest_bytes = strlen(text);
 	return 0;
 }
 
-static int draft_publish(struct ingest *in, struct image_draft *draft, struct err *err)
+static int draft_publish_blob(struct image_job *job, struct ingest_blob *blob, struct err *err)
 {
-	int r = ingest_blob_publish(in, draft->config_blob, err);
+	int r = image_job_hold(job, IMAGE_BLOB, ingest_blob_digest(blob), err);
+
+	return r < 0 ? r : ingest_blob_publish(job->in, blob, err);
+}
+
+static int draft_publish(struct image_job *job, struct image_draft *draft, struct err *err)
+{
+	int r = draft_publish_blob(job, draft->config_blob, err);
 
 	for (size_t i = 0; i < draft->view.diff_ids_n && r == 0; i++)
-		r = draft->layers[i].blob ? ingest_blob_publish(in, draft->layers[i].blob, err) : 0;
+		r = draft->layers[i].blob ? draft_publish_blob(job, draft->layers[i].blob, err) : 0;
 	if (r == 0 && draft->list_blob)
-		r = ingest_blob_publish(in, draft->list_blob, err);
+		r = draft_publish_blob(job, draft->list_blob, err);
 	if (r < 0)
 		return r;
 	if (!draft->manifest_blob)
-		return draft_make_manifest(in, draft, err);
-	r = ingest_blob_publish(in, draft->manifest_blob, err);
+		return draft_make_manifest(job, draft, err);
+	r = draft_publish_blob(job, draft->manifest_blob, err);
 	if (r < 0)
 		return r;
 	memcpy(draft->manifest_digest, ingest_blob_digest(draft->manifest_blob), DIGEST_BUF);
@@ -234,26 +255,25 @@ static int draft_publish(struct ingest *in, struct image_draft *draft, struct er
 
 /**
  * image_draft_finish() - All but the rows
- * @is:	   Store
- * @in:	   Ingest of its blobs
- * @draft: Every layer's blob is set
+ * @job:   Job with the ingest of its blobs
+ * @draft: Every layer's blob is set, or the job holds blob and layer
  * @err:   ERR_INVALID if a layer is broken or not the one that the config names
  *
- * Return: 0 or negative errno (what is left is garbage for image_write_end())
+ * Return: 0 or negative errno (what is left is garbage for image_job_end())
  */
-int image_draft_finish(struct image_store *is, struct ingest *in, struct image_draft *draft,
-		       struct err *err)
+int image_draft_finish(struct image_job *job, struct image_draft *draft, struct err *err)
 {
 	_cleanup_free_ char *vmdk = NULL;
 	int r;
 
-	r = draft_check_layers(is, in, draft, err);
+	r = draft_check_layers(job, draft, err);
+	if (r == 0)
+		r = draft_publish(job, draft, err);
+	if (r == 0)
+		r = image_job_hold(job, IMAGE_DISK, draft->chain_id, err);
 	if (r < 0)
 		return r;
-	r = draft_publish(in, draft, err);
-	if (r < 0)
-		return r;
-	return rootfs_assemble(is->root, draft->view.diff_ids, draft->view.diff_ids_n,
+	return rootfs_assemble(job->is->root, draft->view.diff_ids, draft->view.diff_ids_n,
 			       IMAGE_DISK_BYTES, &vmdk, err);
 }
 

@@ -409,16 +409,20 @@ uint64_t image_store_layers_bytes(struct image_store *is)
 int image_rootfs(struct image_store *is, const struct image *image, uint64_t disk_bytes,
 		 char **ret_vmdk, struct err *err)
 {
+	const char *const *diff_ids = (const char *const *)image->diff_ids;
+	struct image_job *job = NULL;
+	char chain_id[DIGEST_BUF];
 	size_t n = 0;
-	int r;
+	int r = image_job_begin(is, false, &job, err);
 
-	while (image->diff_ids[n])
-		n++;
-	(void)pthread_mutex_lock(&is->lock);
-	is->writers++;
-	(void)pthread_mutex_unlock(&is->lock);
-	r = rootfs_assemble(is->root, (const char *const *)image->diff_ids, n, disk_bytes, ret_vmdk,
-			    err);
-	image_write_end(is, NULL, false);
+	for (; r == 0 && diff_ids[n]; n++)
+		r = image_job_hold(job, IMAGE_LAYER, diff_ids[n], err);
+	if (r == 0) {
+		rootfs_chain_id(diff_ids, n, chain_id);
+		r = image_job_hold(job, IMAGE_DISK, chain_id, err);
+	}
+	if (r == 0)
+		r = rootfs_assemble(is->root, diff_ids, n, disk_bytes, ret_vmdk, err);
+	image_job_end(job, false);
 	return r;
 }

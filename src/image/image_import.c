@@ -118,10 +118,11 @@ static char *import_config(const struct import *im, const char *diff_id)
 	return doc ? json_dumps(doc, JSON_COMPACT) : NULL;
 }
 
-static int import_run(struct image_store *is, struct ingest *in, const struct import *im,
+static int import_run(struct image_job *job, const struct import *im,
 		      const struct byte_source *source, char ret_id[static DIGEST_BUF],
 		      struct err *err)
 {
+	struct ingest *in = job->in;
 	_cleanup_(image_draft_freep) struct image_draft *draft = NULL;
 	struct ingest_blob *layer, *config;
 	_cleanup_free_ char *text = NULL;
@@ -151,9 +152,9 @@ static int import_run(struct image_store *is, struct ingest *in, const struct im
 	draft->tagged_ns = clock_realtime_ns();
 	if (im->canonical && image_draft_add_tag(draft, im->canonical) < 0)
 		return err_oom(err);
-	r = image_draft_finish(is, in, draft, err);
+	r = image_draft_finish(job, draft, err);
 	if (r == 0)
-		r = image_drafts_commit(is, draft, NULL, NULL, err);
+		r = image_drafts_commit(job->is, draft, NULL, NULL, err);
 	if (r == 0)
 		memcpy(ret_id, draft->id, DIGEST_BUF);
 	return r;
@@ -178,16 +179,16 @@ int image_import(struct image_store *is, const struct byte_source *source, const
 		 const char *platform, char ret_id[static DIGEST_BUF], struct err *err)
 {
 	_cleanup_(import_done) struct import im = {};
-	struct ingest *in = NULL;
+	struct image_job *job = NULL;
 	int r;
 
 	r = import_prepare(&im, ref, message, changes, n_changes, platform, err);
 	if (r < 0)
 		return r;
-	r = image_write_begin(is, &in, err);
+	r = image_job_begin(is, true, &job, err);
 	if (r < 0)
 		return r;
-	r = import_run(is, in, &im, source, ret_id, err);
-	image_write_end(is, in, r < 0);
+	r = import_run(job, &im, source, ret_id, err);
+	image_job_end(job, r < 0);
 	return r;
 }

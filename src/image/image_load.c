@@ -195,7 +195,7 @@ static int load_images(struct load *ld, struct err *err)
 	if (r < 0)
 		return r;
 	LL_FOREACH (ld->drafts, draft) {
-		r = image_draft_finish(ld->is, ld->in, draft, err);
+		r = image_draft_finish(ld->job, draft, err);
 		if (r < 0)
 			return r;
 	}
@@ -241,12 +241,13 @@ int image_load(struct image_store *is, const struct byte_source *source,
 	struct load ld = {.is = is, .args = load};
 	int r;
 
-	r = image_write_begin(is, &ld.in, err);
+	r = image_job_begin(is, true, &ld.job, err);
 	if (r < 0)
 		return r;
+	ld.in = ld.job->in;
 	r = load_run(&ld, source, err);
 	load_done(&ld);
 	/* an archive may bring layers that none of its images names, or an image we have */
-	image_write_end(is, ld.in, true);
+	image_job_end(ld.job, true);
 	return r;
 }

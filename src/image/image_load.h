@@ -8,7 +8,8 @@
 struct load {
 	struct image_store *is;	       /* borrowed */
 	const struct image_load *args; /* borrowed */
-	struct ingest *in;
+	struct image_job *job;	       /* for image_job_end() */
+	struct ingest *in;	       /* borrowed: of job */
 	struct image_archive *archive;
 	struct image_draft *drafts;
 	struct image_draft *others; /* what index.json says, for load_oci_adopt() */

@@ -387,42 +387,65 @@ static int pull_name(struct pull *pull, const struct reference *ref, struct err 
 	return r < 0 ? err_sys(err, r, "cannot look up %s", pull->draft->repo_digest) : 0;
 }
 
-/* The image is here: give it its names. Its files stay while a writer is under way. */
-static int pull_name_existing(struct pull *pull, struct err *err)
+/* Whatever of the image is here from now on, or comes, stays. */
+static int pull_hold(struct pull *pull, struct err *err)
+{
+	const struct image_draft *draft = pull->draft;
+	struct image_job *job = pull->job;
+	int r = image_job_hold(job, IMAGE_BLOB, draft->id, err);
+
+	for (size_t i = 0; i < pull->manifest.layers_n && r == 0; i++) {
+		r = image_job_hold(job, IMAGE_BLOB, pull->manifest.layers[i].digest, err);
+		if (r == 0)
+			r = image_job_hold(job, IMAGE_LAYER, draft->view.diff_ids[i], err);
+	}
+	return r;
+}
+
+static int pull_name_rows(struct pull *pull, bool *ret_here)
+{
+	struct image_store *is = pull->is;
+	const struct image_draft *draft = pull->draft;
+	_cleanup_free_ char *id = NULL;
+	char old[DIGEST_BUF];
+	int r = image_rows_text(is, "SELECT id FROM images WHERE id = ? AND id > ?", draft->id, "",
+				&id);
+
+	*ret_here = id != NULL;
+	if (r == 0 && id)
+		r = image_rows_pulled_as(is, draft->repo_digest, draft->id);
+	if (r == 0 && id)
+		r = image_draft_insert_list(is, draft);
+	if (r == 0 && id && draft->tags_n)
+		r = image_rows_tag(is, draft->tags[0], draft->id, 0, image_draft_list(draft), old);
+	return r;
+}
+
+/* Give the image its names if it is here. */
+static int pull_name_existing(struct pull *pull, bool *ret_here, struct err *err)
 {
 	struct image_store *is = pull->is;
 	struct image_draft *draft = pull->draft;
-	char old[DIGEST_BUF];
-	int r = draft->list_blob ? ingest_blob_publish(pull->in, draft->list_blob, err) : 0;
+	int r = 0;
+
+	if (draft->list_blob)
+		r = image_job_hold(pull->job, IMAGE_BLOB, image_draft_list(draft), err);
+	if (r == 0 && draft->list_blob)
+		r = ingest_blob_publish(pull->job->in, draft->list_blob, err);
 
 	if (r < 0)
 		return r;
 	r = store_begin(is->store);
 	if (r == 0) {
-		r = image_rows_pulled_as(is, draft->repo_digest, draft->id);
-		if (r == 0)
-			r = image_draft_insert_list(is, draft);
-		if (r == 0 && draft->tags_n)
-			r = image_rows_tag(is, draft->tags[0], draft->id, 0,
-					   image_draft_list(draft), old);
+		r = pull_name_rows(pull, ret_here);
 		if (r < 0)
 			store_rollback(is->store);
 		else
 			r = store_commit(is->store);
 	}
-	if (r == 0)
+	if (r == 0 && *ret_here)
 		r = image_index_write(is);
 	return r < 0 ? err_sys(err, r, "cannot write the image down") : 0;
-}
-
-static int pull_is_here(struct pull *pull, bool *ret_here, struct err *err)
-{
-	_cleanup_free_ char *id = NULL;
-	int r = image_rows_text(pull->is, "SELECT id FROM images WHERE id = ? AND id > ?",
-				pull->draft->id, "", &id);
-
-	*ret_here = id != NULL;
-	return r < 0 ? err_sys(err, r, "cannot look up %s", pull->draft->id) : 0;
 }
 
 static int pull_store(struct pull *pull, const struct reference *ref, struct err *err)
@@ -434,11 +457,11 @@ static int pull_store(struct pull *pull, const struct reference *ref, struct err
 	if (r == 0)
 		r = pull_name(pull, ref, err);
 	if (r == 0)
-		r = pull_is_here(pull, &here, err);
-	if (r < 0)
+		r = pull_hold(pull, err);
+	if (r == 0)
+		r = pull_name_existing(pull, &here, err);
+	if (r < 0 || here)
 		return r;
-	if (here)
-		return pull_name_existing(pull, err);
 	r = pull_layers(pull, err);
 	if (r == 0)
 		r = image_drafts_commit(pull->is, pull->draft, NULL, NULL, err);
@@ -473,11 +496,12 @@ static int pull_one(struct image_store *is, const struct image_pull *args,
 	r = pull_open(&pull, ref, err);
 	if (r < 0)
 		return r;
-	r = image_write_begin(is, &pull.in, err);
+	r = image_job_begin(is, true, &pull.job, err);
 	if (r < 0)
 		return r;
+	pull.in = pull.job->in;
 	r = pull_store(&pull, ref, err);
-	image_write_end(is, pull.in, true);
+	image_job_end(pull.job, true);
 	if (r < 0)
 		return r;
 	*ret_newer = !pull.up_to_date;

@@ -12,7 +12,8 @@ struct pull {
 	const struct image_pull *args; /* borrowed */
 	struct image_say say;
 	struct registry *rg;	      /* owned */
-	struct ingest *in;	      /* for image_write_end() */
+	struct image_job *job;	      /* for image_job_end() */
+	struct ingest *in;	      /* borrowed: of job */
 	struct image_draft *draft;    /* owned */
 	struct oci_manifest manifest; /* borrows from manifest_doc */
 	json_t *manifest_doc;	      /* owned */

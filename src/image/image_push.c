@@ -12,8 +12,8 @@
  *at. Of other images, layers that lie uncompressed are sent as gzip (push_gzip.c), and the manifest
  *names what they became. The config, and so the image's id, stays.
  *
- * While a push runs it counts as a writer, so no blob goes away under it. Progress may be told by
- * several threads: image_push() puts a lock before it.
+ * While a push runs it holds the blobs of the image, so none goes away under it. Progress may be
+ *told by several threads: image_push() puts a lock before it.
  */
 #include "image/image_push.h"
 
@@ -323,26 +323,64 @@ static bool push_can_keep(const struct push *push, const struct manifest_list *l
 	return r == 0;
 }
 
-static int push_tag(struct image_store *is, const struct image_push *args, struct image_say say,
-		    const struct reference *ref, struct err *err)
+/* What is pushed, for all of its tags. */
+struct push_job {
+	struct image_store *is;	       /* borrowed */
+	const struct image_push *args; /* borrowed */
+	struct image_say say;
+	struct image_job *job;
+};
+
+/* The image of a name on the platform that was asked for, and its blobs held. */
+static int push_find_image(const struct push_job *pj, const char *familiar, struct image **ret,
+			   struct err *err)
 {
-	_cleanup_(push_done) struct push push = {.is = is, .args = args, .ref = ref, .say = say};
+	_cleanup_(image_freep) struct image *image = NULL;
+	struct err missing;
+	int r = image_get(pj->is, familiar, &image, &missing);
+
+	if (r < 0)
+		return err_user(err, ERR_NOT_FOUND, "tag does not exist: %s", familiar);
+	if (pj->args->platform) {
+		image_free(TAKE_PTR(image));
+		r = image_get_for(pj->is, familiar, pj->args->platform, &image, err);
+	}
+	if (r == 0)
+		r = image_job_hold_image(pj->job, image->id, err);
+	if (r == 0)
+		*ret = TAKE_PTR(image);
+	return r;
+}
+
+/* The list and what of it is here */
+static int push_hold_list(const struct push_job *pj, const struct manifest_list *list,
+			  struct err *err)
+{
+	int r = image_job_hold(pj->job, IMAGE_BLOB, list->digest, err);
+
+	for (size_t i = 0; i < list->n && r == 0; i++)
+		if (*list->ids[i])
+			r = image_job_hold_image(pj->job, list->ids[i], err);
+	return r;
+}
+
+static int push_tag(const struct push_job *pj, const struct reference *ref, struct err *err)
+{
+	const struct image_push *args = pj->args;
+	_cleanup_(push_done) struct push push = {
+		.is = pj->is, .args = args, .ref = ref, .say = pj->say};
 	_cleanup_free_ char *familiar = reference_familiar(ref);
 	_cleanup_(manifest_list_freep) struct manifest_list *list = NULL;
 	_cleanup_(image_freep) struct image *image = NULL;
-	struct err missing;
 	int r;
 
 	if (!familiar)
 		return err_oom(err);
-	if (image_get(is, familiar, &image, &missing) < 0)
-		return err_user(err, ERR_NOT_FOUND, "tag does not exist: %s", familiar);
-	if (args->platform) {
-		image_free(TAKE_PTR(image));
-		r = image_get_for(is, familiar, args->platform, &image, err);
-	} else {
-		r = manifest_list_of(is, familiar, &list, err);
-	}
+	r = push_find_image(pj, familiar, &image, err);
+	if (r == 0 && !args->platform)
+		r = manifest_list_of(pj->is, familiar, &list, err);
+	if (r == 0 && list)
+		r = push_hold_list(pj, list, err);
 	if (r == 0 && list && push_can_keep(&push, list))
 		r = push_list(&push, image, ref->tag, list, err);
 	else if (r == 0)
@@ -352,8 +390,7 @@ static int push_tag(struct image_store *is, const struct image_push *args, struc
 	return r;
 }
 
-static int push_tags(struct image_store *is, const struct image_push *args, struct image_say say,
-		     struct reference *ref, struct err *err)
+static int push_tags(const struct push_job *pj, struct reference *ref, struct err *err)
 {
 	_cleanup_free_ char *name = reference_name(ref), *familiar = reference_familiar_name(ref);
 	_cleanup_free_ char *given = ref->tag ? strdup(ref->tag) : NULL;
@@ -362,7 +399,7 @@ static int push_tags(struct image_store *is, const struct image_push *args, stru
 
 	if (!name || !familiar || (ref->tag && !given))
 		return err_oom(err);
-	r = image_rows_texts(is,
+	r = image_rows_texts(pj->is,
 			     "SELECT substr(ref, length(?1) + 2) FROM image_tags WHERE "
 			     "substr(ref, 1, length(?1) + 1) = ?1 || ':' ORDER BY ref",
 			     name, &tags);
@@ -372,11 +409,11 @@ static int push_tags(struct image_store *is, const struct image_push *args, stru
 		return err_user(err, ERR_NOT_FOUND,
 				"An image does not exist locally with the tag: %s", familiar);
 	if (given)
-		return push_tag(is, args, say, ref, err);
+		return push_tag(pj, ref, err);
 	for (char **tag = tags; r == 0 && *tag; tag++) {
 		r = reference_set_tag(ref, *tag, err);
 		if (r == 0)
-			r = push_tag(is, args, say, ref, err);
+			r = push_tag(pj, ref, err);
 	}
 	return r;
 }
@@ -394,10 +431,9 @@ static int push_tags(struct image_store *is, const struct image_push *args, stru
 int image_push(struct image_store *is, const struct image_push *args, struct err *err)
 {
 	struct push_progress progress = {.lock = PTHREAD_MUTEX_INITIALIZER, .args = args};
-	const struct image_say say = {push_progress, &progress};
+	struct push_job pj = {.is = is, .args = args, .say = {push_progress, &progress}};
 	_cleanup_reference_ struct reference ref = {};
 	_cleanup_free_ char *first = NULL;
-	struct ingest *in = NULL;
 	int r = reference_parse(args->ref, &ref, err);
 
 	if (r < 0)
@@ -407,12 +443,12 @@ int image_push(struct image_store *is, const struct image_push *args, struct err
 	first = str_format("The push refers to repository [%s/%s]", ref.domain, ref.path);
 	if (!first)
 		return err_oom(err);
-	r = image_say(&say, NULL, first);
+	r = image_say(&pj.say, NULL, first);
 	if (r == 0)
-		r = image_write_begin(is, &in, err);
+		r = image_job_begin(is, false, &pj.job, err);
 	if (r < 0)
 		return r;
-	r = push_tags(is, args, say, &ref, err);
-	image_write_end(is, in, false);
+	r = push_tags(&pj, &ref, err);
+	image_job_end(pj.job, false);
 	return r;
 }

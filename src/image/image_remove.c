@@ -3,16 +3,15 @@
  * image_remove.c - names and images come and go: tag, untag, delete
  *
  * A delete is one transaction over the rows, made durable, and then the files that no row names any
- * more. Between the two a crash leaves garbage, which the next start sweeps; the other way round it
- * would leave an image without its files.
+ * more, except those that something under way needs (image_job.c). Between the two a crash leaves
+ * garbage, which the next start sweeps; the other way round it would leave an image without its
+ * files.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/str.h"
 #include "image/manifest_list.h"
 #include "image/reference.h"
@@ -245,35 +244,18 @@ static int removal_rows(struct image_store *is, const char *id, struct removal *
 	return r < 0 ? r : store_sync(is->store);
 }
 
-static void removal_warn(const char *digest, int r)
-{
-	log_warn("cannot remove %.19s: %s; the next start tries again", digest, strerror(-r));
-}
-
 static void removal_blobs(struct image_store *is, char **digests)
 {
-	for (char **b = digests; *b; b++) {
-		_cleanup_free_ char *path = digest_valid(*b) ? image_blob_path(is, *b) : NULL;
-
-		if (path && unlink(path) < 0 && errno != ENOENT)
-			removal_warn(*b, -errno);
-	}
+	for (char **b = digests; *b; b++)
+		image_file_free(is, IMAGE_BLOB, *b);
 }
 
 static void removal_files(struct image_store *is, struct removal *rm)
 {
-	int r;
-
-	for (char **c = rm->free_chains; *c; c++) {
-		r = rootfs_remove(is->root, *c);
-		if (r < 0)
-			removal_warn(*c, r);
-	}
-	for (char **l = rm->free_layers; *l; l++) {
-		r = layer_remove(is->root, *l);
-		if (r < 0)
-			removal_warn(*l, r);
-	}
+	for (char **c = rm->free_chains; *c; c++)
+		image_file_free(is, IMAGE_DISK, *c);
+	for (char **l = rm->free_layers; *l; l++)
+		image_file_free(is, IMAGE_LAYER, *l);
 	removal_blobs(is, rm->free_blobs);
 	removal_blobs(is, rm->free_lists);
 }
@@ -300,10 +282,8 @@ int image_delete(struct image_store *is, const char *id, char ***ret_deleted, ui
 		return r;
 	(void)pthread_mutex_lock(&is->lock);
 	r = removal_rows(is, found, &rm);
-	if (r == 0 && is->writers == 0)
+	if (r == 0)
 		removal_files(is, &rm);
-	else if (r == 0)
-		is->garbage = true; /* the last writer sweeps */
 	(void)pthread_mutex_unlock(&is->lock);
 	if (r == 0)
 		r = image_index_write(is);

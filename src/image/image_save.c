@@ -3,8 +3,8 @@
  * image_save.c - `docker save`: blobs, manifest.json and index.json as one tar
  *
  * The tar is an OCI layout and docker's form at once, as dockerd writes it since 25. Blobs are
- * copied as they are, so loading it again gives the same digests. While it runs it counts as a
- * writer: no blob goes away under it.
+ * copied as they are, so loading it again gives the same digests. While it runs it holds the blobs
+ * of its images: an image that is removed meanwhile is saved all the same.
  */
 #include <archive.h>
 #include <archive_entry.h>
@@ -25,13 +25,22 @@
 #define SAVE_BUFFER (256 * 1024)
 #define SAVE_LAYOUT "{\"imageLayoutVersion\":\"1.0.0\"}"
 
+/* An image whose blobs are held: its rows may go meanwhile. */
+struct save_source {
+	struct image *image; /* owned */
+	char **blobs;	     /* owned: of its layers, lowest first */
+};
+
 struct save {
-	struct image_store *is;	       /* borrowed */
+	struct image_store *is; /* borrowed */
+	struct image_job *job;
 	struct archive *tar;	       /* owned */
 	char *buffer;		       /* owned */
 	const struct image_save *args; /* borrowed */
 	int write_errno;
 	struct save_choice choice;
+	struct save_source *sources; /* owned */
+	size_t sources_n;
 	json_t *written;	  /* owned reference: blobs that are in the tar */
 	json_t *manifest, *index; /* owned references: manifest.json, entries of index.json */
 	json_t *repositories;	  /* owned reference: name -> tag -> blob of the topmost layer */
@@ -44,6 +53,11 @@ static void save_done(struct save *sv)
 	if (sv->tar)
 		(void)archive_write_free(sv->tar); /* writes to nowhere */
 	save_choice_done(&sv->choice);
+	for (size_t i = 0; i < sv->sources_n; i++) {
+		image_free(sv->sources[i].image);
+		image_strv_free(sv->sources[i].blobs);
+	}
+	free(sv->sources);
 	free(sv->buffer);
 	json_decref(sv->written);
 	json_decref(sv->manifest);
@@ -221,39 +235,65 @@ static int save_image_blobs(struct save *sv, const struct image *image, char **b
 	return r < 0 ? r : save_blob(sv, image->manifest_digest, err);
 }
 
-static int save_read(struct save *sv, const char *id, struct image **ret_image, char ***ret_blobs,
-		     struct err *err)
+static const struct save_source *save_source(const struct save *sv, const char *id)
 {
-	int r = image_get(sv->is, id, ret_image, err);
+	size_t i = 0;
 
+	while (i < sv->sources_n && !str_eq(sv->sources[i].image->id, id))
+		i++;
+	return i < sv->sources_n ? &sv->sources[i] : NULL;
+}
+
+/* Hold an image, and get what is to be known of it. */
+static int save_hold(struct save *sv, const char *id, struct err *err)
+{
+	struct save_source *source;
+	int r;
+
+	if (save_source(sv, id))
+		return 0;
+	source = reallocarray(sv->sources, sv->sources_n + 1, sizeof(*source));
+	if (!source)
+		return err_oom(err);
+	sv->sources = source;
+	source += sv->sources_n;
+	*source = (struct save_source){};
+	r = image_job_hold_image(sv->job, id, err);
+	if (r == 0)
+		r = image_get(sv->is, id, &source->image, err);
 	if (r < 0)
 		return r;
+	sv->sources_n++;
 	r = image_rows_texts(
 		sv->is, "SELECT blob_digest FROM image_layers WHERE image_id = ? ORDER BY position",
-		id, ret_blobs);
+		id, &source->blobs);
 	return r < 0 ? err_sys(err, r, "cannot read the layers of %.19s", id) : 0;
 }
 
-/* An image of another platform: found through the list. */
-static int save_other(struct save *sv, const char *id, struct err *err)
+static int save_hold_all(struct save *sv, const struct save_image *si, struct err *err)
 {
-	_cleanup_(image_strv_freep) char **blobs = NULL;
-	_cleanup_(image_freep) struct image *image = NULL;
-	int r = save_read(sv, id, &image, &blobs, err);
+	int r = save_hold(sv, si->id, err);
 
-	return r < 0 ? r : save_image_blobs(sv, image, blobs, err);
+	for (size_t i = 0; r == 0 && i < si->others_n; i++)
+		r = save_hold(sv, si->others[i], err);
+	for (size_t i = 0; r == 0 && i < si->tags_n; i++)
+		if (si->tags[i].list)
+			r = image_job_hold(sv->job, IMAGE_BLOB, si->tags[i].list->digest, err);
+	return r;
 }
 
 static int save_image(struct save *sv, const struct save_image *si, struct err *err)
 {
-	_cleanup_(image_strv_freep) char **blobs = NULL;
-	_cleanup_(image_freep) struct image *image = NULL;
-	int r = save_read(sv, si->id, &image, &blobs, err);
+	const struct save_source *source = save_source(sv, si->id);
+	const struct image *image = source->image;
+	char **blobs = source->blobs;
+	int r = save_image_blobs(sv, image, blobs, err);
 
-	if (r == 0)
-		r = save_image_blobs(sv, image, blobs, err);
-	for (size_t i = 0; r == 0 && i < si->others_n; i++)
-		r = save_other(sv, si->others[i], err);
+	for (size_t i = 0; r == 0 && i < si->others_n; i++) {
+		const struct save_source *other = save_source(sv, si->others[i]);
+
+		r = save_image_blobs(sv, other->image, other->blobs, err);
+	}
 	for (size_t i = 0; r == 0 && i < si->tags_n; i++)
 		if (si->tags[i].list)
 			r = save_blob(sv, si->tags[i].list->digest, err);
@@ -274,6 +314,8 @@ static int save_open(struct save *sv, struct err *err)
 {
 	int r = save_choose(sv->is, sv->args, &sv->choice, err);
 
+	for (size_t i = 0; r == 0 && i < sv->choice.n; i++)
+		r = save_hold_all(sv, &sv->choice.images[i], err);
 	if (r < 0)
 		return r;
 	sv->buffer = malloc(SAVE_BUFFER);
@@ -328,15 +370,14 @@ static int save_run(struct save *sv, struct err *err)
 int image_save(struct image_store *is, const struct image_save *args, struct err *err)
 {
 	struct save sv = {.is = is, .args = args};
-	int r;
+	int r = image_job_begin(is, false, &sv.job, err);
 
-	(void)pthread_mutex_lock(&is->lock);
-	is->writers++;
-	(void)pthread_mutex_unlock(&is->lock);
+	if (r < 0)
+		return r;
 	r = save_open(&sv, err);
 	if (r == 0)
 		r = save_run(&sv, err);
 	save_done(&sv);
-	image_write_end(is, NULL, false);
+	image_job_end(sv.job, false);
 	return r;
 }

@@ -9,12 +9,11 @@
  *     <root>/ingest/<n>/                                  on its way in
  *
  * The rows decide: an image is there once its row is, and the row is written last. A file that no
- * row names is garbage, whoever left it: a load that failed, a daemon that was killed, a delete
- * while something else was being loaded. So there are no use counts on files. Garbage goes when
- * nothing is on its way in: at start, at once after a delete, or when the last writer ends.
+ * row names is garbage, whoever left it: a load that failed, a daemon that was killed, a delete. So
+ * there are no use counts on files. Garbage goes at once, except what something under way needs,
+ * which goes with that (image_job.c), and what a crash left goes at the next start.
  *
- * Locking: is->lock, then the store's. A writer holds neither while it works: its count alone
- * keeps files from being removed under it.
+ * Locking: is->lock, then the store's. Nothing under way holds either while it works.
  */
 #include "image/image_store.h"
 
@@ -28,7 +27,6 @@
 
 #include "base/fs.h"
 #include "base/log.h"
-#include "base/memory.h"
 #include "base/str.h"
 #include "base/util.h"
 #include "store/store.h"
@@ -155,7 +153,7 @@ static int garbage_folder(struct image_store *is, const char *folder, const char
 
 /**
  * image_garbage_each() - Every file that no row names
- * @is:	  Store; there are no writers
+ * @is:	  Store; nothing is under way
  * @fn:	  Told the path; may remove it; <0 stops
  * @user: For @fn
  *
@@ -192,59 +190,14 @@ static int sweep_one(void *user UNUSED, const char *path)
 
 /**
  * image_sweep() - Remove every file that no row names
- * @is: Store; is->lock is held and there are no writers
+ * @is: Store; nothing is under way
  *
  * Return: 0 or negative errno (the rest stays until next time)
  */
 int image_sweep(struct image_store *is)
 {
-	assert(is->writers == 0);
-	is->garbage = false;
+	assert(!is->jobs);
 	return image_garbage_each(is, sweep_one, NULL);
-}
-
-/**
- * image_write_begin() - Something comes in: from now on no file disappears
- * @is:	 Store
- * @ret: Its ingest, for image_write_end()
- * @err: Filled on failure
- *
- * Return: 0 or negative errno
- */
-int image_write_begin(struct image_store *is, struct ingest **ret, struct err *err)
-{
-	uint64_t number;
-	int r;
-
-	(void)pthread_mutex_lock(&is->lock);
-	is->writers++;
-	number = is->ingests++;
-	(void)pthread_mutex_unlock(&is->lock);
-	r = ingest_new(is->root, number, ret, err);
-	if (r < 0)
-		image_write_end(is, NULL, false);
-	return r;
-}
-
-/**
- * image_write_end() - It is in, or has failed
- * @is:	     Store
- * @in:	     Ingest, freed here; may be NULL
- * @garbage: It may have left layers or blobs that no row names
- */
-void image_write_end(struct image_store *is, struct ingest *in, bool garbage)
-{
-	bool in_was_there = in != NULL;
-
-	ingest_free(in);
-	(void)pthread_mutex_lock(&is->lock);
-	is->garbage |= garbage;
-	is->writers--;
-	if (is->writers == 0 && is->garbage && image_sweep(is) < 0)
-		log_warn("cannot remove what a failed load left behind");
-	(void)pthread_mutex_unlock(&is->lock);
-	if (in_was_there)
-		memory_give_back();
 }
 
 static int check_file(struct image_store *is, const char *digest)

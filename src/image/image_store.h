@@ -15,18 +15,30 @@
 #include "image/oci.h"
 
 struct image_store {
-	char *root;	      /* owned */
-	struct store *store;  /* borrowed: from daemon/ */
-	pthread_mutex_t lock; /* writers, garbage, ingests, and removing files; above store's */
-	unsigned int writers; /* loads and imports under way: nothing is swept meanwhile */
-	bool garbage;	      /* files without rows are there: sweep when the last writer is done */
+	char *root;		/* owned */
+	struct store *store;	/* borrowed: from daemon/ */
+	pthread_mutex_t lock;	/* jobs, ingests, and removing files; above store's */
+	struct image_job *jobs; /* under way */
 	uint64_t ingests;
 	pthread_mutex_t index_lock; /* rewriting index.json; above store's */
 };
 
-/* A load, import or pull: no file disappears between begin and end. */
-int image_write_begin(struct image_store *is, struct ingest **ret, struct err *err);
-void image_write_end(struct image_store *is, struct ingest *in, bool garbage);
+/* A load, import, pull, push or save under way, and the files that it needs (image_job.c). */
+enum image_file { IMAGE_BLOB, IMAGE_LAYER, IMAGE_DISK }; /* by digest, diff id, chain id */
+struct image_held;
+struct image_job {
+	struct image_store *is;	 /* borrowed */
+	struct ingest *in;	 /* owned; NULL if it takes nothing in */
+	struct image_held *held; /* owned; under is->lock */
+	struct image_job *next, *prev;
+};
+int image_job_begin(struct image_store *is, bool takes, struct image_job **ret, struct err *err);
+void image_job_end(struct image_job *job, bool garbage);
+int image_job_hold(struct image_job *job, enum image_file kind, const char *digest,
+		   struct err *err);
+int image_job_hold_image(struct image_job *job, const char *id, struct err *err);
+bool image_file_held(struct image_store *is, enum image_file kind, const char *digest);
+void image_file_free(struct image_store *is, enum image_file kind, const char *digest);
 
 /* One image on its way in. */
 struct image_draft_layer {
@@ -65,8 +77,7 @@ int image_draft_add_tag(struct image_draft *draft, const char *canonical);
 const char *image_draft_list(const struct image_draft *draft); /* digest, or NULL */
 int image_draft_insert_list(struct image_store *is, const struct image_draft *draft);
 /* Layers converted and compared, blobs published, disk assembled: all but the rows. */
-int image_draft_finish(struct image_store *is, struct ingest *in, struct image_draft *draft,
-		       struct err *err);
+int image_draft_finish(struct image_job *job, struct image_draft *draft, struct err *err);
 /* The rows of all drafts and index.json. replaced: told of tags that pointed elsewhere. */
 typedef void (*image_replaced_fn)(void *user, const char *canonical, const char *old_id);
 int image_drafts_commit(struct image_store *is, struct image_draft *drafts,
@@ -97,7 +108,7 @@ int image_index_write(struct image_store *is);			 /* index.json from the rows */
 int image_index_text(struct image_store *is, char **ret_text);	 /* what it writes */
 typedef int (*image_garbage_fn)(void *user, const char *path);
 int image_garbage_each(struct image_store *is, image_garbage_fn fn, void *user);
-int image_sweep(struct image_store *is); /* is->lock held, no writers */
+int image_sweep(struct image_store *is); /* nothing is under way */
 char *image_blob_path(const struct image_store *is, const char *digest);
 
 void image_strv_free(char **strv);

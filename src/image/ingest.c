@@ -12,7 +12,7 @@
  *
  * Nothing is trusted here: digests are computed, never taken from a name; whoever publishes has
  * compared them. What was not published is gone after ingest_free(); layers that were converted
- * and then not wanted are found by image_sweep.c.
+ * and then not wanted are told by ingest_each_made().
  *
  * Locking: in->lock covers every field of a blob that a worker reads or writes.
  * Limits: INGEST_WORKERS threads, INGEST_DISK_RESERVE bytes left free on the disk.
@@ -127,7 +127,7 @@ static ssize_t ingest_tail_read(void *user, void *data, size_t len)
 static int ingest_convert(struct ingest *in, struct ingest_blob *blob, struct layer_info *ret_info,
 			  struct err *err)
 {
-	_cleanup_free_ char *path = str_format("%s/%u", in->dir, blob->number);
+	_cleanup_free_ char *path = ingest_blob_path(in, blob);
 	_cleanup_close_ int fd = -EBADF;
 	struct ingest_tail tail = {.blob = blob};
 	struct byte_source source = {.read = ingest_tail_read, .user = &tail};
@@ -238,6 +238,47 @@ int ingest_new(const char *root, uint64_t number, struct ingest **ret, struct er
 }
 
 /**
+ * ingest_stop() - No conversion goes on
+ * @in: Ingest, to be freed
+ */
+void ingest_stop(struct ingest *in)
+{
+	(void)pthread_mutex_lock(&in->lock);
+	in->stop = true;
+	(void)pthread_cond_broadcast(&in->changed);
+	(void)pthread_mutex_unlock(&in->lock);
+	for (; in->workers_n > 0; in->workers_n--)
+		(void)pthread_join(in->workers[in->workers_n - 1], NULL);
+}
+
+/**
+ * ingest_each_made() - What an ingest has put into the store
+ * @in:	  Ingest that was stopped
+ * @fn:	  Told the digest of each published blob and the diff id of each converted layer, NULL for
+ *	  what is not; <0 stops
+ * @user: For @fn
+ *
+ * Return: 0 or what @fn returned
+ */
+int ingest_each_made(struct ingest *in,
+		     int (*fn)(void *user, const char *blob_digest, const char *diff_id),
+		     void *user)
+{
+	struct ingest_blob *blob;
+	int r = 0;
+
+	DL_FOREACH (in->blobs, blob) {
+		bool converted = blob->job == JOB_DONE && blob->job_result == 0;
+
+		r = fn(user, blob->published ? blob->digest : NULL,
+		       converted ? blob->info.diff_id : NULL);
+		if (r < 0)
+			break;
+	}
+	return r;
+}
+
+/**
  * ingest_free() - End an ingest: stop its workers, remove what was not published
  * @in: Ingest; may be NULL
  */
@@ -247,12 +288,7 @@ void ingest_free(struct ingest *in)
 
 	if (!in)
 		return;
-	(void)pthread_mutex_lock(&in->lock);
-	in->stop = true;
-	(void)pthread_cond_broadcast(&in->changed);
-	(void)pthread_mutex_unlock(&in->lock);
-	for (unsigned int i = 0; i < in->workers_n; i++)
-		(void)pthread_join(in->workers[i], NULL);
+	ingest_stop(in);
 	DL_FOREACH_SAFE (in->blobs, blob, next) {
 		if (blob->fd >= 0)
 			(void)close(blob->fd); /* goes away with the folder */
@@ -507,6 +543,25 @@ int ingest_blob_layer(struct ingest *in, struct ingest_blob *blob, struct layer_
 	}
 	*ret_info = blob->info;
 	return 0;
+}
+
+/**
+ * ingest_blob_layer_again() - Convert a blob once more
+ * @in:	      Ingest
+ * @blob:     Converted
+ * @ret_info: Of the layer, which is in layers/ again
+ * @err:      As of ingest_blob_layer()
+ *
+ * Return: 0 or negative errno
+ */
+int ingest_blob_layer_again(struct ingest *in, struct ingest_blob *blob,
+			    struct layer_info *ret_info, struct err *err)
+{
+	(void)pthread_mutex_lock(&in->lock);
+	assert(blob->job == JOB_DONE);
+	blob->job = JOB_NONE;
+	(void)pthread_mutex_unlock(&in->lock);
+	return ingest_blob_layer(in, blob, ret_info, err);
 }
 
 /**

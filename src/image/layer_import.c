@@ -304,16 +304,20 @@ static int layer_convert(struct inflate *in, const char *folder, char diff_id[st
 	return 0;
 }
 
+/* ret_info is of our own folder: what is published somebody may remove at once. */
 static int layer_publish(const char *store_root, struct store_tmp *tmp, const char *diff_id,
-			 struct err *err)
+			 struct layer_info *ret_info, struct err *err)
 {
 	_cleanup_free_ char *path = layer_path(store_root, diff_id, NULL);
-	struct layer_info info;
+	struct layer_info there;
 	int r;
 
 	if (!path)
 		return err_oom(err);
-	if (layer_info(store_root, diff_id, &info) == -EBADMSG)
+	r = layer_folder_info(tmp->path, diff_id, ret_info);
+	if (r < 0)
+		return err_sys(err, r, "cannot read layer %s", diff_id);
+	if (layer_info(store_root, diff_id, &there) == -EBADMSG)
 		(void)layer_remove(store_root, diff_id); /* damaged: ours takes its place */
 	r = store_tmp_publish(tmp, path);
 	return r < 0 ? err_sys(err, r, "cannot publish layer %s", diff_id) : 0;
@@ -345,9 +349,8 @@ int layer_import(const char *store_root, const struct byte_source *source,
 		return err_user(err, ERR_INVALID, "invalid diffID \"%.80s\"", expect_diff_id);
 	if (inflate_new(source, &in) < 0)
 		return err_oom(err);
-	if (expect_diff_id && layer_present(store_root, expect_diff_id)) {
+	if (expect_diff_id && layer_info(store_root, expect_diff_id, &info) == 0) {
 		r = layer_verify(in, expect_diff_id, err);
-		memcpy(diff_id, expect_diff_id, DIGEST_BUF);
 	} else {
 		r = store_tmp_make(store_root, "layers", &tmp);
 		if (r < 0)
@@ -356,15 +359,10 @@ int layer_import(const char *store_root, const struct byte_source *source,
 		if (r == 0)
 			r = layer_check_digest(expect_diff_id, diff_id, err);
 		if (r == 0)
-			r = layer_publish(store_root, &tmp, diff_id, err);
+			r = layer_publish(store_root, &tmp, diff_id, &info, err);
 		memory_give_back();
 	}
-	if (r < 0)
-		return r;
-	r = layer_info(store_root, diff_id, &info);
-	if (r < 0)
-		return err_sys(err, r, "cannot read layer %s", diff_id);
-	if (ret_info)
+	if (r == 0 && ret_info)
 		*ret_info = info;
-	return 0;
+	return r;
 }

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -102,24 +103,21 @@ bool layer_present(const char *store_root, const char *diff_id)
 }
 
 /**
- * layer_info() - What is known of a layer without reading it
- * @store_root: The image store's folder
- * @diff_id:	Digest
- * @ret_info:	The answer
+ * layer_folder_info() - What is known of a layer without reading it, wherever its folder is
+ * @folder:   The folder
+ * @diff_id:  Its digest
+ * @ret_info: The answer
  *
- * Return: 0, -EINVAL for no digest, -ENOENT, -EBADMSG for a damaged layer, or negative errno
+ * Return: 0, -ENOENT, -EBADMSG for a damaged layer, or negative errno
  */
-int layer_info(const char *store_root, const char *diff_id, struct layer_info *ret_info)
+int layer_folder_info(const char *folder, const char *diff_id, struct layer_info *ret_info)
 {
-	_cleanup_free_ char *tree = NULL, *data = NULL;
+	_cleanup_free_ char *tree = str_format("%s/tree", folder);
+	_cleanup_free_ char *data = str_format("%s/data", folder);
 	struct tree_file_header h;
 	struct stat st;
 	int r;
 
-	if (!digest_valid(diff_id))
-		return -EINVAL;
-	tree = layer_path(store_root, diff_id, "tree");
-	data = layer_path(store_root, diff_id, "data");
 	if (!tree || !data)
 		return -ENOMEM;
 	r = tree_file_read_header(tree, &h);
@@ -136,6 +134,24 @@ int layer_info(const char *store_root, const char *diff_id, struct layer_info *r
 	};
 	memcpy(ret_info->diff_id, diff_id, DIGEST_BUF);
 	return 0;
+}
+
+/**
+ * layer_info() - What is known of a layer without reading it
+ * @store_root: The image store's folder
+ * @diff_id:	Digest
+ * @ret_info:	The answer
+ *
+ * Return: 0, -EINVAL for no digest, -ENOENT, -EBADMSG for a damaged layer, or negative errno
+ */
+int layer_info(const char *store_root, const char *diff_id, struct layer_info *ret_info)
+{
+	_cleanup_free_ char *folder = NULL;
+
+	if (!digest_valid(diff_id))
+		return -EINVAL;
+	folder = layer_path(store_root, diff_id, NULL);
+	return folder ? layer_folder_info(folder, diff_id, ret_info) : -ENOMEM;
 }
 
 /* Out of sight first, so that nobody meets half a folder. */

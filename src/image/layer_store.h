@@ -16,3 +16,4 @@ int store_tmp_publish(struct store_tmp *tmp, const char *path);
 void store_tmp_done(struct store_tmp *tmp);
 
 char *layer_path(const char *store_root, const char *diff_id, const char *file);
+int layer_folder_info(const char *folder, const char *diff_id, struct layer_info *ret_info);

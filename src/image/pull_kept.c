@@ -3,8 +3,8 @@
  * pull_kept.c - layers of pulls that did not end, kept for the next one
  *
  * A pull that breaks, is given up or dies with the daemon loses what was not complete, and nothing
- * else: each layer whose two digests were right is written down here at once. image_sweep() spares
- * what is written down. It goes when an image names it, or PULL_KEPT_NS later.
+ * else: each layer whose two digests were right is written down here at once, which keeps it as an
+ * image would. It goes when an image names it, or PULL_KEPT_NS later.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@
 
 /**
  * pull_kept_add() - A layer is complete
- * @is:		 Store; a writer is under way
+ * @is:		 Store; a job holds both
  * @blob_digest: Its blob, published
  * @diff_id:	 The layer, published
  *
@@ -47,7 +47,7 @@ int pull_kept_forget(struct image_store *is)
 
 /**
  * pull_kept_whole() - Whether a layer and its blob are there
- * @is:		 Store; a writer is under way, so that they stay
+ * @is:		 Store; a job holds both, so that they stay
  * @blob_digest: Blob
  * @blob_bytes:	 Its length
  * @diff_id:	 Layer

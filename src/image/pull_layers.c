@@ -234,7 +234,7 @@ int pull_layers(struct pull *pull, struct err *err)
 	if (r == 0)
 		r = fetch_convert(f, err);
 	if (r == 0)
-		r = image_draft_finish(pull->is, pull->in, pull->draft, err);
+		r = image_draft_finish(pull->job, pull->draft, err);
 	if (r == 0 && f->last)
 		r = image_say(&pull->say, f->last->id, "Pull complete");
 	return r;

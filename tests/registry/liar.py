@@ -8,7 +8,8 @@ Writes "ADDR:PORT ADDR:PORT" (itself; the other host that it redirects to) to FI
 answered request to the log. A repository is a list of words between slashes, e.g. layers-8/size-4000000/hold-3/mine: words that
 are not below only tell repositories apart. Every repository has an image of its own, the same each time it is asked.
 
-The image:   layers-N (2) of size-N (64) bytes each that do not compress; plain: layers without gzip
+The image:   layers-N (2) of size-N (64) bytes each that do not compress; plain: layers without gzip; seed-N: those of every
+             repository with this N, instead of its own
 Manifests:   both (manifests and layers), nonjson, null, empty, deep (brackets), huge (100 MB), schema1, wrongtype, noconfig,
              manifestlie (other bytes than the digest says), diffids and configdigest (that do not fit), sizeless, sizemore,
              negsize, hugesize (of layers), digestpath (a digest that climbs), manifest500, dripmanifest
@@ -39,7 +40,7 @@ import threading
 import time
 import urllib.parse
 
-WORDS = """layers size plain both nonjson null empty deep huge schema1 wrongtype noconfig manifestlie diffids configdigest sizeless sizemore
+WORDS = """layers size plain seed both nonjson null empty deep huge schema1 wrongtype noconfig manifestlie diffids configdigest sizeless sizemore
 negsize hugesize digestpath manifest500 wrongdigest short long endless drip driphead dripmanifest gone denied header chunked bomb nested notar e500 e429 flaky retry circle
 away slow hold break norange badrange cut cutonce tags badtags endlesstags pushcut pushbreak pushhold""".split()
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -87,7 +88,7 @@ class Repo:
         if "nested" in w:
             inner = zeros(w["nested"])
             return gzip.compress(inner, 9, mtime=0), digest(inner)
-        content = random.Random(f"{self.name} {i}").randbytes(w.get("size", 64))
+        content = random.Random(f"{w.get('seed', self.name)} {i}").randbytes(w.get("size", 64))
         if "notar" in w:
             return gzip.compress(content, 1, mtime=0), digest(content)
         out = io.BytesIO()
