@@ -126,6 +126,20 @@ static int untag(struct core *core, const struct image *image, const char *name,
 	return record(records, "Untagged", name, err);
 }
 
+/* deleted is freed; it may be NULL. */
+static int record_deleted(json_t *records, char **deleted, struct err *err)
+{
+	int r = 0;
+
+	for (char **d = deleted; d && *d; d++) {
+		if (r == 0)
+			r = record(records, "Deleted", *d, err);
+		free(*d);
+	}
+	free(deleted);
+	return r;
+}
+
 /* The image and all names it has. ret_bytes: added to; may be NULL. */
 static int delete_image(struct core *core, const struct image *image, json_t *records,
 			uint64_t *ret_bytes, struct err *err)
@@ -144,12 +158,7 @@ static int delete_image(struct core *core, const struct image *image, json_t *re
 		return r;
 	if (ret_bytes)
 		*ret_bytes += bytes;
-	for (char **d = deleted; *d; d++) {
-		if (r == 0)
-			r = record(records, "Deleted", *d, err);
-		free(*d);
-	}
-	free(deleted);
+	r = record_deleted(records, deleted, err);
 	images_tell(core, "delete", image->id, image->id, image->labels);
 	return r;
 }
@@ -337,8 +346,23 @@ static int prune_filters(const char *text, json_t **ret, bool *ret_dangling, str
 	return json_object_del(*ret, "dangling") < 0 ? err_oom(err) : 0;
 }
 
+/* What broken pulls left has no image whose label or age a filter could ask for. */
+static int prune_kept(struct core *core, const json_t *filters, json_t *records, uint64_t *bytes,
+		      struct err *err)
+{
+	char **deleted = NULL;
+	uint64_t kept = 0;
+	int r;
+
+	if (json_object_size(filters))
+		return 0;
+	r = image_prune_kept(core->images, &deleted, &kept, err);
+	*bytes += kept;
+	return r < 0 ? r : record_deleted(records, deleted, err);
+}
+
 /**
- * images_prune() - Delete images that nobody uses
+ * images_prune() - Delete images that nobody uses, and what broken pulls left
  * @core:	 Managers
  * @filters:	 dangling, label, label!, until; NULL or "" is dangling=true
  * @ret_records: What went; new reference
@@ -364,6 +388,8 @@ int images_prune(struct core *core, const char *filters, json_t **ret_records, u
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = prune_one(core, images[i]->id, dangling, records, &bytes, err);
 	images_free_all(images, n);
+	if (r == 0)
+		r = prune_kept(core, parsed, records, &bytes, err);
 	if (r < 0)
 		return r;
 	*ret_bytes = bytes;

@@ -152,6 +152,9 @@ int image_history(struct image_store *is, const struct image *image, json_t **re
 int image_delete(struct image_store *is, const char *id,
 		 char ***ret_deleted /* "sha256:..." lines */,
 		 uint64_t *ret_bytes /* of layers that went; or NULL */, struct err *err);
+/* Layers that are spared for the next attempt of a pull that did not end, unless one uses them. */
+int image_prune_kept(struct image_store *is, char ***ret_deleted, uint64_t *ret_bytes,
+		     struct err *err);
 /* The disk for containers of this image; kept until image_delete. */
 int image_rootfs(struct image_store *is, const struct image *image, uint64_t disk_bytes,
 		 char **ret_vmdk, struct err *err);

@@ -10,13 +10,14 @@
  *               and size follow from them; its root disk is complete
  *     layer     tree and data are there, of the size that the row has
  *     blob      there, of the right size; full: of the right digest
+ *     kept      layers of broken pulls: blob and layer, as those of an image
  *     names     point at images; index.json is what the rows give
  *     files     that no row names are garbage
  *
  * A full check reads every blob and digests every tree. Repair is what a daemon does at its start,
- * after a full check: an image that lacks something is forgotten, a root disk is made again,
- * what no row names goes, index.json is written. Files are removed only when the rows that named
- * them are gone and durable.
+ * after a full check: an image or kept layer that lacks something is forgotten, a root disk is made
+ * again, what no row names goes, index.json is written. Files are removed only when the rows that
+ * named them are gone and durable.
  *
  * It runs alone: the caller holds the data root's lock.
  */
@@ -73,6 +74,8 @@ struct check {
 	struct image_check_result result;
 	struct check_image *images; /* owned */
 	size_t images_n;
+	char **bad_kept; /* owned: blobs in pulled_layers */
+	size_t bad_kept_n;
 	struct check_seen *seen; /* owned */
 	char *buffer;		 /* owned */
 };
@@ -89,6 +92,9 @@ static void check_reset(struct check *c)
 	free(c->images);
 	c->images = NULL;
 	c->images_n = 0;
+	image_strv_free(c->bad_kept);
+	c->bad_kept = NULL;
+	c->bad_kept_n = 0;
 	c->result = (struct image_check_result){};
 }
 
@@ -128,7 +134,7 @@ static int check_digest(struct check *c, const char *path, char ret[static DIGES
 	return n < 0 ? (int)n : 0;
 }
 
-/* Each of these: what is wrong, as heap text; NULL if nothing is. */
+/* Each of these: what is wrong, as heap text; NULL if nothing is. Negative numbers: not known. */
 static char *blob_wrong(struct check *c, const char *digest, int64_t bytes)
 {
 	_cleanup_free_ char *path = digest_valid(digest) ? image_blob_path(&c->is, digest) : NULL;
@@ -142,11 +148,11 @@ static char *blob_wrong(struct check *c, const char *digest, int64_t bytes)
 		return strdup(errno == ENOENT ? "is missing" : strerror(errno));
 	if (!S_ISREG(st.st_mode))
 		return strdup("is no file");
-	if (st.st_size != bytes)
+	if (bytes >= 0 && st.st_size != bytes)
 		return str_format("has %lld bytes instead of %lld", (long long)st.st_size,
 				  (long long)bytes);
 	c->result.blobs++;
-	c->result.bytes += (uint64_t)bytes;
+	c->result.bytes += (uint64_t)st.st_size;
 	if (!c->full)
 		return NULL;
 	r = check_digest(c, path, found);
@@ -166,7 +172,7 @@ static char *layer_wrong(struct check *c, const char *diff_id, int64_t size, int
 		return strdup("is missing");
 	if (r < 0)
 		return strdup("is damaged");
-	if ((int64_t)info.size_bytes != size || (int64_t)info.data_bytes != data)
+	if (size >= 0 && ((int64_t)info.size_bytes != size || (int64_t)info.data_bytes != data))
 		return str_format("is %llu bytes of %llu on disk, its row says %lld of %lld",
 				  (unsigned long long)info.size_bytes,
 				  (unsigned long long)info.data_bytes, (long long)size,
@@ -372,6 +378,29 @@ static int images_row(void *user, struct store_row *row)
 	return 0;
 }
 
+static int kept_row(void *user, struct store_row *row)
+{
+	struct check *c = user;
+	const char *blob = store_row_text(row, 0), *diff_id = store_row_text(row, 1);
+	const char *blob_why = check_once(c, 'b', blob, -1, 0);
+	const char *layer_why = check_once(c, 'l', diff_id, -1, -1);
+
+	if (blob_why)
+		check_say(c, "kept of a broken pull: blob %s %s", blob, blob_why);
+	if (layer_why)
+		check_say(c, "kept of a broken pull: layer %s %s", diff_id, layer_why);
+	if (!blob_why && !layer_why)
+		return 0;
+	return image_strv_add(&c->bad_kept, &c->bad_kept_n, blob);
+}
+
+static int check_kept(struct check *c)
+{
+	return store_exec(c->is.store,
+			  "SELECT blob_digest, diff_id FROM pulled_layers ORDER BY kept_ns",
+			  kept_row, c, "");
+}
+
 /* Rows that point nowhere; foreign keys should have kept them from being there. */
 static int check_orphans(struct check *c)
 {
@@ -436,6 +465,8 @@ static int check_all(struct check *c)
 	for (size_t i = 0; i < c->images_n && r == 0; i++)
 		r = check_image(c, &c->images[i]);
 	if (r == 0)
+		r = check_kept(c);
+	if (r == 0)
 		r = check_orphans(c);
 	if (r == 0)
 		r = image_garbage_each(&c->is, garbage_found, c);
@@ -458,6 +489,9 @@ static int repair_rows(struct check *c)
 		if (c->images[i].bad)
 			r = store_exec(c->is.store, "DELETE FROM images WHERE id = ?", NULL, NULL,
 				       "s", c->images[i].id);
+	for (size_t i = 0; i < c->bad_kept_n && r == 0; i++)
+		r = store_exec(c->is.store, "DELETE FROM pulled_layers WHERE blob_digest = ?", NULL,
+			       NULL, "s", c->bad_kept[i]);
 	for (size_t i = 0; i < ARRAY_SIZE(statements) && r == 0; i++)
 		r = store_exec(c->is.store, statements[i], NULL, NULL, "");
 	if (r < 0) {

@@ -7,10 +7,11 @@ ARCAD_ARGS+=(--vm-pool 0)
 liar LIAR; registry PLAIN
 I=$ROOT/data/images
 watch() { curl -sSN --max-time 60 --unix-socket "$SOCK" -X POST "http://localhost/images/create?fromImage=$LIAR/$1&tag=latest" >"$RIG/$2" 2>&1 & } # REPO FILE: $! is curl
-holding() { grep -q "\"repo\": \"$1\".*holding" "$RIG/LIAR.log"; }
+holds() { grep -c "\"repo\": \"$1\".*holding" "$RIG/LIAR.log" || true; }
+holding() { [ "$(holds "$1")" -gt "${2:-0}" ]; }
 release() { curl -sS --max-time 5 "http://$LIAR/_release/$1"; }
 pull() { docker pull -q "$LIAR/$1:latest" >/dev/null; } # REPO
-held() { watch "$1" "$2"; until_true 10 holding "$1"; } # REPO FILE: a pull that stands still
+held() { local n; n=$(holds "$1"); watch "$1" "$2"; until_true 10 holding "$1" "$n"; } # REPO FILE: a pull that stands still
 done_well() { release "$1"; wait "$2"; has "$(cat "$RIG/$3")" "Status: Downloaded newer image"; } # REPO PID FILE
 bytes() { du -s --block-size=1 "$I" | cut -f1; }
 count() { find "$I/$1" -mindepth 1 -maxdepth 1 ! -name '.tmp-*' | wc -l; } # without what is half-made
@@ -81,6 +82,38 @@ t_a_daemon_killed_with_removals_put_off_gives_them_back_at_its_start() {
 	docker rmi "$LIAR/layers-2/size-300000/seed-7/first" >/dev/null; eq "$(count layers)" 2
 	arcad_kill9; wait "$a" || true; arcad_start; eq "$(count layers) $(count blobs/sha256)" "0 0"; consistent
 	release "$r"; pull "$r"; intact "$LIAR/$r"; wipe_images
+}
+broken() { # REPO: a pull of it that is given up when two of its three layers are complete
+	local was b; was=$(count ingest); held "$1" b; b=$!; until_true 10 eval '[ "$(grep -c "Pull complete" "$RIG/b")" = 2 ]'
+	kill "$b"; wait "$b" || true; until_true 10 eval '[ "$(count ingest)" = "$was" ]'
+}
+t_prune_takes_what_broken_pulls_left() {
+	local r=layers-3/size-400000/hold-2/broken; broken "$r"; eq "$(count layers) $(count blobs/sha256)" "2 2"
+	docker image prune -f --filter label=x >/dev/null; eq "$(count layers)" 2
+	eq "$(api POST /images/prune | jq -c '[(.ImagesDeleted | map(.Deleted | startswith("sha256:"))), .SpaceReclaimed]')" '[[true,true],800000]'
+	eq "$(count layers) $(count blobs/sha256)" "0 0"; consistent
+	broken layers-3/size-400000/hold-2/cli; has "$(docker image prune -f)" "Total reclaimed space: 800kB"; eq "$(count layers)" 0
+	eq "$(docker image prune -f)" "Total reclaimed space: 0B"
+}
+t_prune_leaves_what_a_pull_uses() {
+	local r=layers-3/size-400000/hold-2/used a; broken "$r"; held "$r" a; a=$!; eq "$(grep -c "Already exists" "$RIG/a")" 2
+	broken layers-3/size-300000/hold-2/unused; eq "$(count layers)" 4
+	eq "$(api POST /images/prune | jq .SpaceReclaimed)" 600000; eq "$(count layers)" 2
+	done_well "$r" "$a" a; intact "$LIAR/$r"; consistent; wipe_images; eq "$(count layers) $(count blobs/sha256)" "0 0"
+}
+check() { "$BUILD/arcad" --config-file "$ROOT/daemon.json" --data-root "$ROOT/data" "--gc-check=$1" >"$RIG/check" 2>&1; } # MODE
+t_gc_check_looks_at_what_broken_pulls_left() {
+	local r=layers-3/size-400000/hold-2/checked b l; broken "$r"; pull layers-1/size-1000/fine; arcad_stop; check full
+	has "$(cat "$RIG/check")" "consistent: 1 images, 3 layers, 5 blobs"
+	for b in "$I"/blobs/sha256/*; do [ "$(stat -c %s "$b")" -lt 100000 ] || break; done
+	printf X | dd of="$b" bs=1 seek=50000 conv=notrunc status=none
+	check true; fails check full; has "$(cat "$RIG/check")" "kept of a broken pull: blob sha256:$(basename "$b") hashes to sha256:"
+	check repair; [ ! -e "$b" ]; eq "$(count layers)" 2; check full
+	for l in "$I"/layers/*; do [ "$(stat -c %s "$l/data")" -lt 100000 ] || break; done
+	printf X | dd of="$l/tree" bs=1 seek=$(($(stat -c %s "$l/tree") - 2)) conv=notrunc status=none
+	fails check full; has "$(cat "$RIG/check")" "kept of a broken pull: layer sha256:$(basename "$l") has a damaged tree"
+	check repair; eq "$(count layers)" 1; check full; arcad_start
+	release "$r"; pull "$r"; intact "$LIAR/$r"; intact "$LIAR/layers-1/size-1000/fine"; wipe_images
 }
 
 echo '{}' >"$ROOT/daemon.json"
