@@ -11,6 +11,7 @@
  *     layer     tree and data are there, of the size that the row has
  *     blob      there, of the right size; full: of the right digest
  *     kept      layers of broken pulls: blob and layer, as those of an image
+ *     list      the blob of each manifest list
  *     names     point at images; index.json is what the rows give
  *     files     that no row names are garbage
  *
@@ -36,7 +37,7 @@
 #include "base/fs.h"
 #include "base/str.h"
 #include "base/util.h"
-#include "image/image_store.h"
+#include "image/manifest_list.h"
 #include "image/layer_store.h"
 #include "image/tree_file.h"
 #include "store/store.h"
@@ -76,6 +77,8 @@ struct check {
 	size_t images_n;
 	char **bad_kept; /* owned: blobs in pulled_layers */
 	size_t bad_kept_n;
+	char **bad_lists; /* owned: digests in manifest_lists */
+	size_t bad_lists_n;
 	struct check_seen *seen; /* owned */
 	char *buffer;		 /* owned */
 };
@@ -95,6 +98,9 @@ static void check_reset(struct check *c)
 	image_strv_free(c->bad_kept);
 	c->bad_kept = NULL;
 	c->bad_kept_n = 0;
+	image_strv_free(c->bad_lists);
+	c->bad_lists = NULL;
+	c->bad_lists_n = 0;
 	c->result = (struct image_check_result){};
 }
 
@@ -401,6 +407,25 @@ static int check_kept(struct check *c)
 			  kept_row, c, "");
 }
 
+static int list_row(void *user, struct store_row *row)
+{
+	struct check *c = user;
+	const char *digest = store_row_text(row, 0);
+	const char *why = check_once(c, 'b', digest, store_row_int(row, 1), 0);
+
+	if (!why)
+		return 0;
+	check_say(c, "manifest list: blob %s %s", digest, why);
+	return image_strv_add(&c->bad_lists, &c->bad_lists_n, digest);
+}
+
+static int check_lists(struct check *c)
+{
+	return store_exec(c->is.store,
+			  "SELECT digest, size_bytes FROM manifest_lists ORDER BY digest", list_row,
+			  c, "");
+}
+
 /* Rows that point nowhere; foreign keys should have kept them from being there. */
 static int check_orphans(struct check *c)
 {
@@ -467,6 +492,8 @@ static int check_all(struct check *c)
 	if (r == 0)
 		r = check_kept(c);
 	if (r == 0)
+		r = check_lists(c);
+	if (r == 0)
 		r = check_orphans(c);
 	if (r == 0)
 		r = image_garbage_each(&c->is, garbage_found, c);
@@ -489,6 +516,8 @@ static int repair_rows(struct check *c)
 		if (c->images[i].bad)
 			r = store_exec(c->is.store, "DELETE FROM images WHERE id = ?", NULL, NULL,
 				       "s", c->images[i].id);
+	for (size_t i = 0; i < c->bad_lists_n && r == 0; i++)
+		r = manifest_list_forget(&c->is, c->bad_lists[i]);
 	for (size_t i = 0; i < c->bad_kept_n && r == 0; i++)
 		r = store_exec(c->is.store, "DELETE FROM pulled_layers WHERE blob_digest = ?", NULL,
 			       NULL, "s", c->bad_kept[i]);

@@ -15,7 +15,7 @@
  *
  * Locking: is->lock, then the store's. Nothing under way holds either while it works.
  */
-#include "image/image_store.h"
+#include "image/manifest_list.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -223,6 +223,23 @@ static int check_image(struct image_store *is, const char *id)
 	return r;
 }
 
+static int check_lists(struct image_store *is)
+{
+	_cleanup_(image_strv_freep) char **lists = NULL, **unnamed = NULL;
+	int r = manifest_list_drop_unnamed(is, &unnamed);
+
+	if (r == 0)
+		r = image_rows_texts(is, "SELECT digest FROM manifest_lists", NULL, &lists);
+	for (char **list = lists; r == 0 && list && *list; list++) {
+		r = check_file(is, *list);
+		if (r > 0) {
+			log_warn("the manifest list %.19s is missing and is forgotten", *list);
+			r = manifest_list_forget(is, *list);
+		}
+	}
+	return r;
+}
+
 /* Rows whose files somebody removed are not trusted either. */
 static int check_images(struct image_store *is)
 {
@@ -237,6 +254,8 @@ static int check_images(struct image_store *is)
 				       "s", *id);
 		}
 	}
+	if (r == 0)
+		r = check_lists(is);
 	if (r == 0)
 		r = store_exec(is->store,
 			       "DELETE FROM layers WHERE NOT EXISTS (SELECT 1 FROM image_layers "

@@ -115,6 +115,24 @@ int manifest_list_drop_unnamed(struct image_store *is, char ***ret_digests)
 	return r;
 }
 
+/**
+ * manifest_list_forget() - A list whose document is damaged or missing
+ * @is:	    Store
+ * @digest: Of the list; its names stay, each as the image that it points at
+ *
+ * Return: 0 or negative errno
+ */
+int manifest_list_forget(struct image_store *is, const char *digest)
+{
+	int r = store_exec(is->store,
+			   "UPDATE image_tags SET list_digest = NULL WHERE list_digest = ?", NULL,
+			   NULL, "s", digest);
+
+	return r < 0 ? r
+		     : store_exec(is->store, "DELETE FROM manifest_lists WHERE digest = ?", NULL,
+				  NULL, "s", digest);
+}
+
 /* The digest of the list behind a name; NULL if there is none. */
 static int list_find(struct image_store *is, const char *text, char **ret, struct err *err)
 {

@@ -59,7 +59,7 @@ t_rows_that_contradict_their_documents() {
 	sql "UPDATE images SET size_bytes = 1 WHERE size_bytes = 107000"; broken "size is not that of its layers"
 	sql "UPDATE images SET size_bytes = 107000 WHERE size_bytes = 1"; check >/dev/null
 	sql "DELETE FROM image_layers WHERE position = 0 AND image_id = 'sha256:$(sed -n 3p "$ROOT/ids")'"; broken "rows of its layers are not complete"
-	sql "PRAGMA foreign_keys = 0"; sql "INSERT INTO image_tags VALUES ('docker.io/library/ghost:1', 'sha256:none', 0)"; broken "docker.io/library/ghost:1 points at no image"
+	sql "PRAGMA foreign_keys = 0"; sql "INSERT INTO image_tags (ref, image_id, tagged_ns) VALUES ('docker.io/library/ghost:1', 'sha256:none', 0)"; broken "docker.io/library/ghost:1 points at no image"
 	repaired; eq "$(names)" "busybox:latest reg.example:5000/zz/one:1 zz/arm:1 zz/one:1 zz/one:2 zz/two:1"
 }
 t_what_is_left_runs() { arcad_start; eq "$(docker run --rm --network none busybox echo alive)" alive; arcad_stop; check full >/dev/null; arcad_start; }

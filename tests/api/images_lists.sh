@@ -73,6 +73,13 @@ t_the_store_is_whole_and_rmi_takes_all_of_it() {
 	wipe_images; both; consistent; eq "$(docker images -q | wc -l)" 2
 	docker rmi "$MULTI" >/dev/null; eq "$(docker images -aq | wc -l)" 0; eq "$(find "$ROOT/data/images/blobs" -type f | wc -l)" 0; consistent
 }
+t_a_damaged_list_is_named_and_forgotten() {
+	both; arcad_stop; local out rc=0; echo x >>"$ROOT/data/images/blobs/sha256/${LIST#sha256:}"
+	check() { "$BUILD/arcad" --config-file "$ROOT/daemon.json" --data-root "$ROOT/data" "--gc-check=$1" 2>&1; }
+	out=$(check full) || rc=$?; eq "$rc" 1; has "$out" "manifest list: blob $LIST has "; has "$(check repair)" "0 problems"; check full >/dev/null; arcad_start
+	eq "$(docker image inspect -f '{{.Architecture}}' "$MULTI")" amd64; has "$(id_for "$MULTI" "$ARM")" "does not match"; wipe_images
+	both; arcad_stop; rm "$ROOT/data/images/blobs/sha256/${LIST#sha256:}"; arcad_start; eq "$(docker image inspect -f '{{.Architecture}}' "$MULTI")" amd64; wipe_images
+}
 t_a_container_keeps_its_platform() {
 	both; docker create --pull never --platform linux/arm64 --network none --name keep "$MULTI" >/dev/null; local arm; arm=$(id_for "$MULTI" "$ARM")
 	docker rmi -f "$MULTI" >/dev/null; eq "$(docker image inspect -f '{{.Id}}' "$arm")" "$arm"; docker rm keep >/dev/null; docker image prune -f >/dev/null; eq "$(docker images -aq | wc -l)" 0
