@@ -171,4 +171,28 @@ TEST(platforms_are_ranked)
 	ASSERT_EQ(oci_platform_score(unknown, NULL), 0);
 }
 
+/* Goal: a layer that becomes gzip keeps its family, and stays what may not be distributed. */
+TEST(types_of_layers_that_become_gzip)
+{
+	static const struct {
+		const char *plain, *gzip;
+	} types[] = {
+		{OCI_TYPE_LAYER, "application/vnd.oci.image.layer.v1.tar+gzip"},
+		{"application/vnd.docker.image.rootfs.diff.tar",
+		 "application/vnd.docker.image.rootfs.diff.tar.gzip"},
+		{"application/vnd.oci.image.layer.nondistributable.v1.tar",
+		 "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"},
+		/* a manifest may call a tar what it is not */
+		{"application/vnd.oci.image.layer.v1.tar+zstd",
+		 "application/vnd.oci.image.layer.v1.tar+gzip"},
+		{"application/vnd.docker.image.rootfs.diff.tar.gzip",
+		 "application/vnd.docker.image.rootfs.diff.tar.gzip"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		ASSERT_STREQ(oci_layer_type_gzip(types[i].plain), types[i].gzip);
+		ASSERT_STREQ(oci_layer_type(types[i].gzip), types[i].gzip);
+	}
+}
+
 TEST_MAIN()
