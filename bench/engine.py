@@ -123,6 +123,16 @@ def image(name):
     return subprocess.run([f"{HERE}/../tests/images/make.sh", name], check=True, capture_output=True, text=True).stdout.strip()
 
 
+POOL_FILLS_S = 1.5  # between two starts: arcad makes VMs ahead
+
+
+def cli(e, *args):
+    """Milliseconds of a docker command."""
+    t = time.perf_counter()
+    subprocess.run(["docker", "-H", e.url, *args], check=True, stdout=subprocess.DEVNULL)
+    return (time.perf_counter() - t) * 1000
+
+
 def summary(values):
     v = sorted(values)
     return {"p50": round(statistics.median(v), 4), "min": round(v[0], 4), "max": round(v[-1], 4), "n": len(v)}

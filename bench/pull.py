@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """pull.py - `docker pull` of a 235 MB Debian root, of 50,000 small files and of 20 layers of 20 MB, from a registry on
-loopback; `docker load` and `docker save` of the Debian root; memory while eight layers are pulled.
+loopback; `docker load` and `docker save` of the Debian root; `docker run` right after its pull and once more later; memory
+while eight layers are pulled.
 
 The registry is Debian's docker-registry, one process for each server over one store. The peer's is started with
 --peer-enter where that server has a network namespace of its own. Images are removed before each pull; the first round
@@ -22,6 +23,7 @@ import time
 
 import engine
 
+RUN_ROUNDS = 7
 IMAGES = ("debian", "files50k", "layers20")
 RIG = f"{engine.HERE}/../tests/registry"
 BARE = """set -o pipefail; one() { curl -sS "$1" | tee >(openssl dgst -sha256 >/dev/null) | %s | openssl dgst -sha256 >/dev/null; }
@@ -106,6 +108,23 @@ def save(e):
     return t * 1000
 
 
+def runs(engines, registries, n):
+    """`docker run` of an image whose pull has just ended, and of the same image when all has settled."""
+    times = {k: {"run_after_pull": [], "run_later": []} for k in engines}
+    for _ in range(n + 1):
+        for k, e in engines.items():
+            for when, ms in times[k].items():
+                time.sleep(engine.POOL_FILLS_S)
+                if when == "run_after_pull":
+                    pull(e, registries[k], "debian")
+                ms.append(engine.cli(e, "run", "--rm", "--network", "none", f"{registries[k].address}/bench/debian:1", "true"))
+            remove(e, f"{registries[k].address}/bench/debian:1")
+    out = {k: {when: engine.summary(ms[1:]) for when, ms in v.items()} for k, v in times.items()}
+    for v in out.values():
+        v["run_after_pull_over_later"] = round(v["run_after_pull"]["p50"] / v["run_later"]["p50"], 3)
+    return out
+
+
 def high_water(pid):
     with open(f"/proc/{pid}/status") as f:
         lines = dict(line.split(":", 1) for line in f)
@@ -159,6 +178,8 @@ def measure(engines, args):
             push(registries["arca"], name, name, "--docker")
         push(registries["arca"], "layers8", "layers20", "--docker", "--first", "8", "--note", "eight")
         result = rounds(engines, registries, args.rounds)
+        for k, v in runs(engines, registries, max(args.rounds, RUN_ROUNDS)).items():
+            result[k].update(v)
         if hasattr(engines["arca"], "pid"):
             result["arcad_kib_while_pulling_eight_layers"] = memory(engines["arca"], registries["arca"])
         return result

@@ -7,14 +7,10 @@ and "clone" without one (--vm-pool 0), in which every start makes its VM.
 The floor of a start is the bare operation, QEMU restore + mount + exec with nothing else: 275 ms on the 2-core
 development machine under TCG (DESIGN). The floor of `docker run` is the CLI alone: `docker version` on the same socket.
 """
-import subprocess
 import threading
 import time
 
 import engine
-
-
-POOL_FILLS_S = 1.5
 
 
 def first_byte(e):
@@ -31,12 +27,6 @@ def first_byte(e):
     e.call("POST", f"/containers/{cid}/wait")
     e.remove(cid)
     return ms
-
-
-def cli(e, *args):
-    t = time.perf_counter()
-    subprocess.run(["docker", "-H", e.url, *args], check=True, stdout=subprocess.DEVNULL)
-    return (time.perf_counter() - t) * 1000
 
 
 def together(e, n):
@@ -67,14 +57,14 @@ def measure_all(engines, args):
     for e in engines.values():
         e.load(archive)
         first_byte(e)
-        cli(e, "run", "--rm", "--network", "none", "busybox", "true")
+        engine.cli(e, "run", "--rm", "--network", "none", "busybox", "true")
     for _ in range(args.rounds):
         for k, e in engines.items():
-            time.sleep(POOL_FILLS_S)
+            time.sleep(engine.POOL_FILLS_S)
             out[k]["first_byte"].append(first_byte(e))
-            time.sleep(POOL_FILLS_S)
-            out[k]["run"].append(cli(e, "run", "--rm", "--network", "none", "busybox", "true"))
-            out[k]["cli_floor"].append(cli(e, "version"))
+            time.sleep(engine.POOL_FILLS_S)
+            out[k]["run"].append(engine.cli(e, "run", "--rm", "--network", "none", "busybox", "true"))
+            out[k]["cli_floor"].append(engine.cli(e, "version"))
     result = {k: {m: engine.summary(v) for m, v in ms.items()} for k, ms in out.items()}
     for k, e in engines.items():
         walls = [together(e, 20) for _ in range(3)]
