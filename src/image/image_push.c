@@ -23,6 +23,7 @@
 
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/str.h"
 #include "store/store.h"
 
@@ -450,5 +451,6 @@ int image_push(struct image_store *is, const struct image_push *args, struct err
 		return r;
 	r = push_tags(&pj, &ref, err);
 	image_job_end(pj.job, false);
+	memory_give_back();
 	return r;
 }

@@ -76,7 +76,10 @@ TEST(what_a_save_needs_stays_and_the_rest_goes_at_once)
 	ASSERT_OK(load_buf(&f, &docker.out));
 	ASSERT_OK(load_buf(&f, &oci.out));
 	ASSERT_EQ(entries(&f, "layers"), 3);
-	ASSERT_OK(image_save(f.is, &ref, 1, NULL, saving_write, &s, &f.err));
+	ASSERT_OK(image_save(
+		f.is,
+		&(struct image_save){.refs = &ref, .refs_n = 1, .write = saving_write, .user = &s},
+		&f.err));
 	/* config, manifest and two layers of x:1 are blobs that are saved; nothing else is needed
 	 */
 	ASSERT_EQ(s.blobs, 4);
