@@ -22,5 +22,5 @@ t_a_pull_after_all_this_is_whole() {
 }
 
 echo '{}' >"$ROOT/daemon.json"
+trap 'cat "$RIG/said"; rig_stop; finish' EXIT
 run_tests
-rc=$?; sed 's/^/# /' "$RIG/said"; exit $rc

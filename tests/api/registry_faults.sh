@@ -142,19 +142,6 @@ t_a_slow_drip_ends_by_itself() {
 	has "$(fails docker push "$LIAR/pushhold/silent:1")" "the registry sends next to nothing"
 	docker rmi "$LIAR/pushhold/silent:1" "$LIAR/layers-1/size-8000/slow-1000/modem:latest" >/dev/null; unchanged
 }
-t_a_connection_cut_once_at_every_byte_is_taken_up_again() {
-	ours; local size; size=$(jq -s '[.[] | select(.repo == "truth").sent] | add' "$RIG/LIAR.log")
-	python3 "$RIG_DIR/cuts.py" "$SOCK" "$LIAR" cutonce 0 $((size + 20)) 7 ok
-	local i; for i in $(docker images --format '{{.Repository}}' | grep cutonce | shuf -n 5 --random-source=/dev/zero); do intact "$i:latest"; done
-	docker images --format '{{.Repository}}:{{.Tag}}' | grep cutonce | xargs -n 50 timeout 60 "$DOCKER" rmi >/dev/null
-	whole
-}
-t_a_connection_cut_for_good_at_every_byte_is_an_error() {
-	ours; local size; size=$(jq -s '[.[] | select(.repo == "truth").sent] | add' "$RIG/LIAR.log")
-	python3 "$RIG_DIR/cuts.py" "$SOCK" "$LIAR" cut 0 $((size - 60)) 13 error
-	eq "$(docker images --format '{{.Repository}}' | grep -c /cut- || true)" 0
-	whole
-}
 t_a_full_disk_is_a_clear_error() {
 	ours; mkdir -p "$ROOT/small"; mount -t tmpfs -o size=40m none "$ROOT/small" || skip "cannot mount a tmpfs here"
 	trap 'kill "$p" 2>/dev/null; wait "$p" 2>/dev/null; umount "$ROOT/small"' EXIT

@@ -170,6 +170,7 @@ class Repo:
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = 0
+    disable_nagle_algorithm = True  # or each body waits for the ACK of its head
 
     def send(self, data):
         n, cut = self.repo.allow(len(data)) if self.repo else (len(data), False)
@@ -182,7 +183,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.status = status
         lines = [f"HTTP/1.1 {status} {self.responses.get(status, ('?',))[0]}", "Docker-Distribution-Api-Version: registry/2.0"]
         lines += [f"{k.replace('_', '-')}: {v}" for k, v in headers.items()]
-        self.send(("\r\n".join(lines) + "\r\n\r\n").encode())
+        text = ("\r\n".join(lines) + "\r\n\r\n").encode()
+        self.due = self.bytes + len(text) + int(headers.get("Content_Length", 0))
+        self.send(text)
 
     def body(self, status, data, **headers):
         self.head(status, Content_Length=len(data), **headers)
@@ -370,7 +373,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def note(self, **more):
         line = {"method": self.command, "repo": self.repo.name if self.repo else "", "what": self.what, "ref": self.ref, "kind": self.kind,
                 "status": self.status, "sent": self.bytes, "range": self.headers.get("Range"), "auth": "Authorization" in self.headers,
-                "away": self.server.away, "proxied": self.path.startswith("http"), **more}
+                "away": self.server.away, "whole": self.bytes >= self.due, "proxied": self.path.startswith("http"), **more}
         with LOCK:
             LOG.write(json.dumps(line) + "\n")
             LOG.flush()
@@ -398,7 +401,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.error(404, "NOT_FOUND", "no such page")
 
     def handle_any(self):
-        self.repo, self.what, self.ref, self.kind, self.status, self.bytes = None, "", "", None, 0, 0
+        self.repo, self.what, self.ref, self.kind, self.status, self.bytes, self.due = None, "", "", None, 0, 0, 0
         try:
             self.answer()
         except (Cut, OSError):
