@@ -3,6 +3,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "image/image_say.h"
 #include "image/manifest_list.h"
@@ -17,10 +18,11 @@ struct push {
 	char id[DIGEST_BUF];
 	char **diff_ids; /* owned; one a layer of the manifest */
 	json_t *doc;	 /* owned: the manifest */
-	struct oci_manifest
-		manifest; /* borrows from doc; a layer that became gzip is what it became */
-	char *from;	  /* owned: a repository of this registry that has layers of it, or NULL */
-	bool as_it_is;	  /* it was pulled: its layers are not compressed */
+	/* borrows from doc; a layer that is sent as gzip is the gzip in the end */
+	struct oci_manifest manifest;
+	char *from;    /* owned: a repository of this registry that has layers of it, or NULL */
+	bool as_it_is; /* it was pulled: its layers are not compressed */
+	atomic_bool failed; /* a layer: no other is compressed to its end */
 };
 
 /* What is sent under a tag or digest. */

@@ -27,16 +27,17 @@
 #include "store/store.h"
 
 struct gzip_source {
+	const struct push *push; /* borrowed */
 	int fd;
-	struct cancel *cancel; /* borrowed; may be NULL */
 };
 
 static ssize_t gzip_read(void *user, void *data, size_t len)
 {
 	struct gzip_source *source = user;
+	struct cancel *cancel = source->push->args->cancel;
 	ssize_t n;
 
-	if (source->cancel && cancel_fired(source->cancel))
+	if (source->push->failed || (cancel && cancel_fired(cancel)))
 		return -ECANCELED;
 	n = read(source->fd, data, len);
 	return n < 0 ? -errno : n;
@@ -69,7 +70,7 @@ static int gzip_make(const struct push *push, const char *path, struct deflate_r
 {
 	_cleanup_free_ char *dir = str_format("%s/ingest", push->is->root);
 	_cleanup_close_ int in = open(path, O_RDONLY | O_CLOEXEC), out = -EBADF;
-	struct gzip_source gs = {.fd = in, .cancel = push->args->cancel};
+	struct gzip_source gs = {.push = push, .fd = in};
 	struct byte_source source = {gzip_read, &gs};
 	int r;
 

@@ -10,9 +10,8 @@
  * it became the last time, before the last one (push_gzip.c).
  *
  * A few threads, each with a conversation of its own, take one layer after the other, the topmost
- * first as dockerd does. The first
- * failure stops the others at their next step. Progress is told under a lock, for each layer at
- * most ten times a second.
+ * first as dockerd does. The first failure stops the others at their next step, or in the middle of
+ * compressing. Progress is told under a lock, for each layer at most ten times a second.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -223,6 +222,7 @@ static void *push_thread(void *user)
 			r = push_layer(push, rg, i, &err);
 		pthread_mutex_lock(&work->lock);
 	}
+	push->failed |= r < 0;
 	if (r < 0 && work->result == 0) {
 		work->result = r;
 		work->err = err;
