@@ -58,6 +58,7 @@ static int auth_take(char **field, const char *text)
 {
 	if (str_empty(text))
 		return 0;
+	auth_free_secret(field); /* of a client that says it twice */
 	*field = strdup(text);
 	return *field ? 0 : -ENOMEM;
 }

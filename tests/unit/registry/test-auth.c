@@ -64,8 +64,9 @@ TEST(what_cannot_be_read_is_refused)
 TEST(a_pair_in_auth_is_name_and_password)
 {
 	static const char text[] = "{\"auth\":\"bmFtZTpwYXNzOndvcmQ=\"}",
+			  twice[] = "{\"password\":\"other\",\"auth\":\"bmFtZTpwYXNz\"}",
 			  no_colon[] = "{\"auth\":\"bmFtZQ==\"}";
-	_cleanup_registry_auth_ struct registry_auth auth = {}, bad = {};
+	_cleanup_registry_auth_ struct registry_auth auth = {}, bad = {}, last = {};
 	_cleanup_free_ char *basic = NULL;
 
 	ASSERT_EQ(registry_auth_from_json(text, sizeof(text) - 1, &auth, NULL), 0);
@@ -73,6 +74,8 @@ TEST(a_pair_in_auth_is_name_and_password)
 	ASSERT_STREQ(auth.password, "pass:word");
 	basic = registry_auth_basic(&auth);
 	ASSERT_STREQ(basic, "Basic bmFtZTpwYXNzOndvcmQ=");
+	ASSERT_EQ(registry_auth_from_json(twice, sizeof(twice) - 1, &last, NULL), 0);
+	ASSERT_STREQ(last.password, "pass");
 	ASSERT(registry_auth_from_json(no_colon, sizeof(no_colon) - 1, &bad, NULL) < 0);
 }
 
