@@ -95,7 +95,7 @@ t_options_are_checked() {
 	has "$("$BUILD/arcad" --version)" "arcad version"
 	has "$("$BUILD/arcad" --validate --config-file "$ROOT/daemon.json")" "configuration OK"
 	has "$(fails "$BUILD/arcad" --nosuch)" "unknown flag: --nosuch"
-	has "$(fails "$BUILD/arcad" -H tcp://0.0.0.0:23750)" "TLS"
+	has "$(fails "$BUILD/arcad" -H tcp://0.0.0.0:23750 --data-root "$ROOT/data2" --exec-root "$ROOT/exec2")" "TLS"
 }
 
 echo '{}' >"$ROOT/daemon.json"
