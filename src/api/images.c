@@ -34,16 +34,16 @@ static void image_list_done(struct image_list *list)
 	free(list->usage);
 }
 
-/* What a name came as, where the client asks for it */
+/* What a name came as, where the client asks for it. name: the one asked for; NULL for any */
 static int image_add_manifests(struct api *api, struct http_req *req, const struct image *image,
-			       unsigned int since, json_t *to)
+			       const char *name, unsigned int since, json_t *to)
 {
 	json_t *manifests;
 	int r;
 
 	if (req->api_version < since || !http_query_bool(req, "manifests", false))
 		return 0;
-	r = image_manifests(api->core->images, image, &manifests, &req->err);
+	r = image_manifests(api->core->images, image, name, &manifests, &req->err);
 	if (r < 0)
 		return r;
 	return json_object_set_new(to, "Manifests", manifests) < 0 ? err_oom(&req->err) : 0;
@@ -73,7 +73,7 @@ int api_image_list(struct api *api, struct http_req *req)
 		summary = images_json_summary(list.items[i], &list.usage[i], req->api_version);
 		if (json_array_append_new(out, summary) < 0)
 			return err_oom(&req->err);
-		r = image_add_manifests(api, req, list.items[i], IMAGE_LIST_MANIFESTS_SINCE,
+		r = image_add_manifests(api, req, list.items[i], NULL, IMAGE_LIST_MANIFESTS_SINCE,
 					summary);
 		if (r < 0)
 			return r;
@@ -102,7 +102,8 @@ static int image_of_request(struct api *api, struct http_req *req, unsigned int 
 static int image_reply_inspect(struct api *api, struct http_req *req, const struct image *image)
 {
 	_cleanup_(json_decrefp) json_t *out = images_json_inspect(image, req->api_version);
-	int r = out ? image_add_manifests(api, req, image, IMAGE_INSPECT_MANIFESTS_SINCE, out)
+	int r = out ? image_add_manifests(api, req, image, http_var(req, "name"),
+					  IMAGE_INSPECT_MANIFESTS_SINCE, out)
 		    : err_oom(&req->err);
 
 	return r < 0 ? r : api_reply_json(req, 200, TAKE_PTR(out));

@@ -135,9 +135,9 @@ int image_get_for(struct image_store *is, const char *ref_or_id, const struct pl
 /* Ids of the other images of that list; NULL-terminated, heap */
 int image_siblings(struct image_store *is, const char *ref, const char *id, char ***ret_ids,
 		   struct err *err);
-/* Docker's ImageManifestSummary array; new reference */
-int image_manifests(struct image_store *is, const struct image *image, json_t **ret,
-		    struct err *err);
+/* Docker's ImageManifestSummary array; new reference. name: the one asked for; NULL for any */
+int image_manifests(struct image_store *is, const struct image *image, const char *name,
+		    json_t **ret, struct err *err);
 int image_list(struct image_store *is,
 	       struct image ***ret_images /* newest first; free each, then the array */,
 	       size_t *ret_n, struct err *err);

@@ -326,10 +326,26 @@ static json_t *list_entry_json(struct image_store *is, const struct oci_desc *de
 	return out;
 }
 
+/* Whether a text is a name with a tag, as image_get() reads it, and one of the image's */
+static bool image_is_named(const struct image *image, const char *text)
+{
+	_cleanup_reference_ struct reference ref = {};
+	_cleanup_free_ char *familiar = NULL;
+
+	if (reference_parse(text, &ref, NULL) < 0 || ref.digest || reference_default_tag(&ref) < 0)
+		return false;
+	familiar = reference_familiar(&ref);
+	for (char **t = image->repo_tags; *t; t++)
+		if (str_eq(*t, familiar))
+			return true;
+	return false;
+}
+
 /**
  * image_manifests() - What a name came as, platform by platform
  * @is:	   Store
  * @image: From image_get() or image_list()
+ * @name:  The one that was asked for; NULL or an id for any that the image has
  * @ret:   Docker's ImageManifestSummary array; new reference
  * @err:   Filled on failure
  *
@@ -337,17 +353,18 @@ static json_t *list_entry_json(struct image_store *is, const struct oci_desc *de
  *
  * Return: 0 or negative errno
  */
-int image_manifests(struct image_store *is, const struct image *image, json_t **ret,
-		    struct err *err)
+int image_manifests(struct image_store *is, const struct image *image, const char *name,
+		    json_t **ret, struct err *err)
 {
 	_cleanup_(manifest_list_freep) struct manifest_list *list = NULL;
 	_cleanup_(json_decrefp) json_t *out = json_array(), *platform = NULL;
 	struct oci_desc own = {.size = image->manifest_bytes, .media_type = image->manifest_type};
-	int r = 0;
+	bool named = name && image_is_named(image, name);
+	int r = named ? manifest_list_of(is, name, &list, err) : 0;
 
-	for (char **t = image->repo_tags; r == 0 && *t && !list; t++)
+	for (char **t = image->repo_tags; r == 0 && !named && *t && !list; t++)
 		r = manifest_list_of(is, *t, &list, err);
-	for (char **d = image->repo_digests; r == 0 && *d && !list; d++)
+	for (char **d = image->repo_digests; r == 0 && !named && *d && !list; d++)
 		r = manifest_list_of(is, *d, &list, err);
 	if (r < 0)
 		return r;
