@@ -27,6 +27,8 @@
 #include "image/reference.h"
 
 #define PROGRESS_BAR 50
+#define LOAD_DOCUMENTS_MAX MIB(256)    /* manifests, configs and lists, as often as they are read */
+#define LOAD_DOCUMENT_COST (16 * 1024) /* what a small one counts */
 
 static int load_tell(const struct load *ld, json_t *line)
 {
@@ -69,8 +71,26 @@ static int load_say_layer(const struct load *ld, const struct image_draft_layer 
 }
 
 /**
- * load_json() - A document of the archive
+ * load_count() - A document of the archive is about to be read
  * @ld:	  Load
+ * @blob: Its blob
+ * @err:  ERR_INVALID
+ *
+ * A small archive can have lists of lists that name the same image any number of times.
+ *
+ * Return: 0, or -EINVAL if all that was read so far is more than an archive can be about
+ */
+int load_count(struct load *ld, const struct ingest_blob *blob, struct err *err)
+{
+	ld->documents += MAX(ingest_blob_size(blob), (uint64_t)LOAD_DOCUMENT_COST);
+	return ld->documents <= LOAD_DOCUMENTS_MAX
+		       ? 0
+		       : err_user(err, ERR_INVALID, "invalid archive: it lists too many images");
+}
+
+/**
+ * load_json() - A document of the archive
+ * @ld:	  Load, which counts it
  * @blob: Its blob
  * @max:  Largest size, bytes
  * @what: Names it in errors
@@ -84,8 +104,10 @@ int load_json(struct load *ld, const struct ingest_blob *blob, size_t max, const
 {
 	_cleanup_free_ char *data = NULL;
 	size_t len;
-	int r = ingest_blob_read(ld->in, blob, max, &data, &len, err);
+	int r = load_count(ld, blob, err);
 
+	if (r == 0)
+		r = ingest_blob_read(ld->in, blob, max, &data, &len, err);
 	return r < 0 ? r : oci_parse(data, len, what, ret, err);
 }
 
@@ -119,6 +141,8 @@ int load_add_name(struct image_draft *draft, const char *name, struct err *err)
  * @ld:	   Load
  * @draft: Image; owned by @ld afterwards
  *
+ * Names that came as another list than the image's first ones keep a draft of their own.
+ *
  * Return: 0 or -ENOMEM
  */
 int load_add_draft(struct load *ld, struct image_draft *draft)
@@ -128,14 +152,12 @@ int load_add_draft(struct load *ld, struct image_draft *draft)
 	LL_FOREACH (ld->drafts, other) {
 		if (!str_eq(other->id, draft->id))
 			continue;
+		draft->again = true;
+		if (draft->tags_n && draft->list_blob != other->list_blob)
+			continue;
 		for (size_t i = 0; i < draft->tags_n; i++)
 			if (image_draft_add_tag(other, draft->tags[i]) < 0)
 				return -ENOMEM;
-		if (draft->list_blob && !other->list_blob) {
-			other->list_blob = draft->list_blob;
-			other->list_doc = TAKE_PTR(draft->list_doc);
-			other->list_type = draft->list_type;
-		}
 		image_draft_free(draft);
 		return 0;
 	}
@@ -161,7 +183,8 @@ static void load_announce(struct load *ld)
 	bool named = false;
 
 	LL_FOREACH (ld->drafts, draft) {
-		for (size_t i = 0; !ld->args->quiet && i < draft->view.diff_ids_n; i++)
+		for (size_t i = 0; !ld->args->quiet && !draft->again && i < draft->view.diff_ids_n;
+		     i++)
 			(void)load_say_layer(ld, &draft->layers[i]);
 		for (size_t i = 0; i < draft->tags_n; i++) {
 			_cleanup_free_ char *familiar = reference_shorten(draft->tags[i]);
@@ -170,11 +193,11 @@ static void load_announce(struct load *ld)
 			(void)load_say(ld, "Loaded image: %s\n",
 				       familiar ? familiar : draft->tags[i]);
 		}
-		if (ld->args->loaded)
+		if (ld->args->loaded && !draft->again)
 			ld->args->loaded(ld->args->user, draft->id);
 	}
 	LL_FOREACH (ld->drafts, draft)
-		if (!named)
+		if (!named && !draft->again)
 			(void)load_say(ld, "Loaded image ID: %s\n", draft->id);
 }
 

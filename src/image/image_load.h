@@ -14,6 +14,7 @@ struct load {
 	struct image_draft *drafts;
 	struct image_draft *others; /* what index.json says, for load_oci_adopt() */
 	bool others_read;
+	uint64_t documents; /* bytes read of them, see load_count() */
 };
 
 /* Fill ld->drafts, blobs of layers set. */
@@ -24,6 +25,8 @@ int load_oci(struct load *ld, const struct ingest_blob *index, struct err *err);
 /* Keep the manifest in an OCI index that says the same as the draft, if there is one. */
 void load_oci_adopt(struct load *ld, const struct ingest_blob *index, struct image_draft *draft);
 
+/* A document is about to be read: ERR_INVALID where they become too much. */
+int load_count(struct load *ld, const struct ingest_blob *blob, struct err *err);
 int load_json(struct load *ld, const struct ingest_blob *blob, size_t max, const char *what,
 	      json_t **ret, struct err *err);
 int load_add_name(struct image_draft *draft, const char *name, struct err *err);

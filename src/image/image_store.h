@@ -66,6 +66,7 @@ struct image_draft {
 	char *repo_digest; /* owned: canonical name@digest it was pulled as, or NULL */
 	size_t tags_n;
 	int64_t tagged_ns; /* 0: the tags came with the image */
+	bool again;	   /* another draft has the same image: this one only brings names */
 	struct image_draft *next;
 };
 int image_draft_new(struct ingest *in, struct ingest_blob *config_blob, struct image_draft **ret,

@@ -3,9 +3,11 @@
  * load_oci.c - the OCI archive form: index.json, indexes below it, manifests, all by digest
  *
  * Each entry of index.json is an image or a list of images for several platforms. All of them that
- * are there and wanted are taken (an archive may bring fewer than it lists); the names go to the
- * one that fits this host best. Attestations and other artifacts are passed over. Every blob is
- * looked up by its digest, hashes to it, and has the size that was promised.
+ * are there and wanted are taken (an archive may bring fewer than it lists, and what is not for
+ * Linux cannot be taken); the names go to the one that fits this host best. Attestations and other
+ * artifacts are passed over. Every blob is looked up by its digest, hashes to it, and has the size
+ * that was promised. An entry may be listed often, in lists of lists: how much is read in all is
+ * bounded (load_json()).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -89,10 +91,25 @@ static bool oci_is_image(const struct oci_manifest *m)
 	return str_eq(type, OCI_TYPE_CONFIG) || str_eq(type, DOCKER_TYPE_CONFIG) || !*type;
 }
 
-/* A manifest's image, without names; OCI_FOREIGN if it is no image (an attestation, a chart, ...)
- */
+/* Whether all is there that a manifest names, in types that we read */
+static bool oci_is_whole(struct load *ld, const struct oci_manifest *m)
+{
+	struct ingest_blob *blob = NULL;
+	struct err ignored;
+
+	if (oci_blob(ld, &m->config, &blob, &ignored) == 0 && !blob)
+		return false;
+	for (size_t i = 0; i < m->layers_n; i++)
+		if (!oci_layer_type(m->layers[i].media_type) ||
+		    (oci_blob(ld, &m->layers[i], &blob, &ignored) == 0 && !blob))
+			return false;
+	return true;
+}
+
+/* A manifest's image, without names; OCI_FOREIGN if it is no image (an attestation, a chart, ...);
+ * OCI_ABSENT if a list has it that nobody asked for, and not all of it is there */
 static int oci_image(struct load *ld, const struct oci_desc *desc, struct ingest_blob *blob,
-		     struct image_draft **ret, struct err *err)
+		     int depth, struct image_draft **ret, struct err *err)
 {
 	_cleanup_(image_draft_freep) struct image_draft *draft = NULL;
 	_cleanup_(json_decrefp) json_t *doc = NULL;
@@ -107,7 +124,11 @@ static int oci_image(struct load *ld, const struct oci_desc *desc, struct ingest
 		return r;
 	if (!oci_is_image(&m))
 		return OCI_FOREIGN;
+	if (depth > 0 && !ld->args->platforms_n && !oci_is_whole(ld, &m))
+		return OCI_ABSENT;
 	r = oci_blob_needed(ld, &m.config, "config", &config, err);
+	if (r == 0)
+		r = load_count(ld, config, err);
 	if (r == 0)
 		r = image_draft_new(ld->in, config, &draft, err);
 	if (r == 0)
@@ -126,12 +147,15 @@ static int oci_entry(struct load *ld, const struct oci_desc *desc, int depth,
 /* How well an entry fits what was asked for, or this host; 0: it is not wanted. */
 static int oci_score(const struct load *ld, const struct oci_desc *desc)
 {
+	const char *os = json_string_value(json_object_get(desc->platform, "os"));
 	int best = 0;
 
 	if (!manifest_list_is_image(desc))
 		return 0;
-	if (!ld->args->platforms_n) /* all are wanted, this host's first */
-		return 1 + oci_platform_score(desc->platform, NULL);
+	if (!ld->args->platforms_n) /* all are wanted that can be taken, this host's first */
+		return str_empty(os) || str_eq(os, "linux")
+			       ? 1 + oci_platform_score(desc->platform, NULL)
+			       : 0;
 	for (size_t i = 0; i < ld->args->platforms_n; i++)
 		best = MAX(best, oci_platform_score(desc->platform, ld->args->platforms[i]));
 	return best;
@@ -173,6 +197,15 @@ static int oci_list_images(struct load *ld, const struct oci_desc *descs, size_t
 	return best ? OCI_LOADED : OCI_ABSENT;
 }
 
+/* What a registry would be told; it compares that with what the document says of itself. */
+static const char *oci_list_type(const struct oci_desc *desc, const json_t *doc)
+{
+	const char *type = json_string_value(json_object_get(doc, "mediaType"));
+
+	return str_eq(type ?: desc->media_type, DOCKER_TYPE_LIST) ? DOCKER_TYPE_LIST
+								  : OCI_TYPE_INDEX;
+}
+
 static int oci_list(struct load *ld, const struct oci_desc *desc, struct ingest_blob *blob,
 		    int depth, struct image_draft **ret, struct err *err)
 {
@@ -189,8 +222,7 @@ static int oci_list(struct load *ld, const struct oci_desc *desc, struct ingest_
 	if (r == OCI_LOADED && depth == 0) { /* what the names stand for */
 		(*ret)->list_blob = blob;
 		(*ret)->list_doc = TAKE_PTR(doc);
-		(*ret)->list_type = str_eq(desc->media_type, DOCKER_TYPE_LIST) ? DOCKER_TYPE_LIST
-									       : OCI_TYPE_INDEX;
+		(*ret)->list_type = oci_list_type(desc, (*ret)->list_doc);
 	}
 	return r;
 }
@@ -212,7 +244,7 @@ static int oci_entry(struct load *ld, const struct oci_desc *desc, int depth,
 		return oci_list(ld, desc, blob, depth, ret, err);
 	if (!oci_type_is_manifest(desc->media_type))
 		return OCI_FOREIGN;
-	return oci_image(ld, desc, blob, ret, err);
+	return oci_image(ld, desc, blob, depth, ret, err);
 }
 
 /* containerd writes whole names; others write a whole name or only a tag into ref.name */

@@ -84,4 +84,18 @@ t_a_container_keeps_its_platform() {
 	both; docker create --pull never --platform linux/arm64 --network none --name keep "$MULTI" >/dev/null; local arm; arm=$(id_for "$MULTI" "$ARM")
 	docker rmi -f "$MULTI" >/dev/null; eq "$(docker image inspect -f '{{.Id}}' "$arm")" "$arm"; docker rm keep >/dev/null; docker image prune -f >/dev/null; eq "$(docker images -aq | wc -l)" 0
 }
+came_as() { api GET "/v1.51/images/$1/json?manifests=1" | jq -c '.Manifests | map([.ImageData.Platform.architecture, .Available])'; }
+t_each_name_of_an_archive_keeps_the_list_it_came_as() {
+	local out; wipe_images; python3 "$TESTS/images/lists.py" "$RIG" >"$RIG/two.lists"; out=$(docker load -i "$RIG/two.tar")
+	eq "$out" "$(printf 'Loaded image: two:%d\n' 1 2 3)"; eq "$(docker images -q --no-trunc two | sort -u | wc -l)" 1
+	eq "$(came_as two:1)" '[["amd64",true],["arm64",true]]'; eq "$(came_as two:2)" '[["amd64",true],["s390x",true]]'; eq "$(came_as two:3)" '[["amd64",true]]'
+	docker save -o "$RIG/again.tar" two; docker rmi two:1 two:2 two:3 >/dev/null; docker load -qi "$RIG/again.tar" >/dev/null; docker save two | cmp - "$RIG/again.tar"
+	docker rmi two:1 two:2 two:3 >/dev/null; eq "$(docker images -aq | wc -l)" 0; consistent
+}
+t_what_of_a_list_cannot_be_taken_is_passed_over() {
+	local n; for n in foreign part; do eq "$(docker load -i "$RIG/$n.tar")" "Loaded image: $n:1"; eq "$(docker image inspect -f '{{.Os}}/{{.Architecture}}' $n:1)" linux/amd64; done
+	eq "$(came_as part:1)" '[["arm64",false],["amd64",true]]'; eq "$(came_as foreign:1)" '[["amd64",false],["amd64",true]]'
+	has "$(fails api POST "/v1.51/images/load?platform=$(urlencode "$ARM")" -f -H 'Content-Type: application/x-tar' --data-binary @"$RIG/part.tar")" "error: 400"; wipe_images
+}
+t_an_archive_of_lists_of_lists_comes_to_an_end() { has "$(fails docker load -i "$RIG/bomb.tar")" "it lists too many images"; consistent; }
 run_tests
