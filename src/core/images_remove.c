@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "core/container.h"
 #include "core/core.h"
@@ -115,15 +116,30 @@ static int record(json_t *records, const char *what, const char *name, struct er
 										  : 0;
 }
 
+/* The images of a list share its digest: it is told once. */
+static bool is_recorded(const json_t *records, const char *name)
+{
+	const json_t *line;
+	size_t i;
+
+	json_array_foreach (records, i, line) {
+		const char *untagged = json_string_value(json_object_get(line, "Untagged"));
+
+		if (untagged && str_eq(untagged, name))
+			return true;
+	}
+	return false;
+}
+
 static int untag(struct core *core, const struct image *image, const char *name, json_t *records,
 		 struct err *err)
 {
-	int r = image_untag(core->images, name, err);
+	int r = image_untag(core->images, name, image->id, err);
 
 	if (r < 0)
 		return r;
 	images_tell(core, "untag", image->id, image->id, image->labels);
-	return record(records, "Untagged", name, err);
+	return is_recorded(records, name) ? 0 : record(records, "Untagged", name, err);
 }
 
 /* deleted is freed; it may be NULL. */
@@ -186,32 +202,110 @@ static int untag_digests(struct core *core, const struct image *image, const cha
 	return r;
 }
 
-/* Nothing but the list that went led to it, and no container uses it. */
-static bool sibling_unwanted(struct core *core, const struct image *image, const char *name)
+static void texts_free(char **texts)
 {
-	char user[ID_BUF];
-
-	if (image->repo_tags[0] || image->listed)
-		return false;
-	for (char **d = image->repo_digests; *d; d++)
-		if (!same_repository(*d, name))
-			return false;
-	return !containers_use_image(core->containers, image->id, false, user);
+	for (char **t = texts; t && *t; t++)
+		free(*t);
+	free(texts);
 }
 
-/* A name went that came as a list: the images of other platforms go along. */
-static int remove_siblings(struct core *core, char *const *ids, const char *name, json_t *records,
+DEFINE_CLEANUP(char **, texts_free)
+
+static bool any_in_repository(char *const *names, const char *name)
+{
+	for (; *names; names++)
+		if (same_repository(*names, name))
+			return true;
+	return false;
+}
+
+/* A name went that came as a list which has this image: what it got by that name goes, too. */
+static int untag_sibling(struct core *core, const struct image *image, const char *name,
+			 json_t *records, struct err *err)
+{
+	_cleanup_(texts_freep) char **listed = NULL;
+	bool by_digest = strchr(name, '@') != NULL;
+	int r = image_listed_as(core->images, image->id, &listed, err);
+
+	if (r < 0 || (!by_digest && (any_in_repository(image->repo_tags, name) ||
+				     any_in_repository(listed, name))))
+		return r;
+	for (char **d = image->repo_digests; *d && r == 0; d++)
+		if (by_digest ? str_eq(*d, name) : same_repository(*d, name))
+			r = untag(core, image, *d, records, err);
+	return r;
+}
+
+static int remove_sibling(struct core *core, const char *id, const char *name, json_t *records,
+			  struct err *err)
+{
+	_cleanup_(image_freep) struct image *image = NULL, *left = NULL;
+	char user[ID_BUF];
+	int r;
+
+	if (image_get(core->images, id, &image, NULL) < 0)
+		return 0; /* it went with another name */
+	r = untag_sibling(core, image, name, records, err);
+	if (r == 0)
+		r = image_get(core->images, id, &left, err);
+	if (r < 0 || left->repo_tags[0] || left->repo_digests[0] || left->listed ||
+	    containers_use_image(core->containers, id, false, user))
+		return r;
+	return delete_image(core, left, records, NULL, err);
+}
+
+/* The images of other platforms that came with a name, before it goes. */
+struct siblings {
+	struct {
+		char *name; /* owned */
+		char **ids; /* owned */
+	} * of;		    /* owned */
+	size_t n;
+};
+
+static void siblings_done(struct siblings *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		free(s->of[i].name);
+		texts_free(s->of[i].ids);
+	}
+	free(s->of);
+}
+
+static int siblings_of(struct core *core, const struct image *image, char *const *names,
+		       struct siblings *ret, struct err *err)
+{
+	size_t n = 0;
+	int r = 0;
+
+	while (names[n])
+		n++;
+	ret->of = calloc(n + 1, sizeof(*ret->of));
+	if (!ret->of)
+		return err_oom(err);
+	for (; ret->n < n && r == 0; ret->n++) {
+		struct err why = {};
+
+		ret->of[ret->n].name = strdup(names[ret->n]);
+		if (!ret->of[ret->n].name)
+			return err_oom(err);
+		/* a list that is damaged must not keep its names from going */
+		if (image_siblings(core->images, names[ret->n], image->id, &ret->of[ret->n].ids,
+				   &why) < 0)
+			log_warn("%s: its images of other platforms stay: %s", names[ret->n],
+				 why.msg);
+	}
+	return r;
+}
+
+static int remove_siblings(struct core *core, const struct siblings *siblings, json_t *records,
 			   struct err *err)
 {
 	int r = 0;
 
-	for (; *ids && r == 0; ids++) {
-		_cleanup_(image_freep) struct image *image = NULL;
-
-		if (image_get(core->images, *ids, &image, NULL) == 0 &&
-		    sibling_unwanted(core, image, name))
-			r = delete_image(core, image, records, NULL, err);
-	}
+	for (size_t i = 0; i < siblings->n; i++)
+		for (char **id = siblings->of[i].ids; r == 0 && id && *id; id++)
+			r = remove_sibling(core, *id, siblings->of[i].name, records, err);
 	return r;
 }
 
@@ -279,27 +373,26 @@ int images_remove(struct core *core, const char *ref_or_id, bool force, json_t *
 {
 	_cleanup_(image_freep) struct image *image = NULL;
 	_cleanup_(json_decrefp) json_t *records = json_array();
-	char **siblings = NULL;
+	_cleanup_(siblings_done) struct siblings siblings = {};
 	_cleanup_free_ char *name = NULL;
 	int r;
 
 	(void)pthread_rwlock_wrlock(&images_lock); /* fails only for a thread that holds it */
 	r = image_get(core->images, ref_or_id, &image, err);
 	if (r == 0 && is_id(image, ref_or_id)) {
-		r = remove_by_id(core, image, force, records, err);
+		r = siblings_of(core, image, image->repo_tags, &siblings, err);
+		if (r == 0)
+			r = remove_by_id(core, image, force, records, err);
 	} else if (r == 0) {
 		r = familiar_name(ref_or_id, &name, err);
 		if (r == 0)
-			r = image_siblings(core->images, name, image->id, &siblings, err);
+			r = siblings_of(core, image, (char *const[]){name, NULL}, &siblings, err);
 		if (r == 0)
 			r = remove_by_name(core, image, name, force, records, err);
-		if (r == 0)
-			r = remove_siblings(core, siblings, name, records, err);
 	}
+	if (r == 0)
+		r = remove_siblings(core, &siblings, records, err);
 	(void)pthread_rwlock_unlock(&images_lock); /* we hold it */
-	for (char **s = siblings; s && *s; s++)
-		free(*s);
-	free(siblings);
 	if (r < 0)
 		return r;
 	*ret_records = TAKE_PTR(records);

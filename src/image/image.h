@@ -132,6 +132,8 @@ int image_get(struct image_store *is, const char *ref_or_id, struct image **ret_
  * if the one it points at does not fit. ERR_NOT_FOUND in dockerd's words. */
 int image_get_for(struct image_store *is, const char *ref_or_id, const struct platform *platform,
 		  struct image **ret_image, struct err *err);
+/* Tags, familiar, that came as a list which has the image; NULL-terminated, heap */
+int image_listed_as(struct image_store *is, const char *id, char ***ret_tags, struct err *err);
 /* Ids of the other images of that list; NULL-terminated, heap */
 int image_siblings(struct image_store *is, const char *ref, const char *id, char ***ret_ids,
 		   struct err *err);
@@ -143,8 +145,8 @@ int image_list(struct image_store *is,
 	       size_t *ret_n, struct err *err);
 int image_tag(struct image_store *is, const char *ref_or_id, const char *repo, const char *tag,
 	      char **ret_ref, struct err *err);
-/* familiar_ref: with tag. Removes one name, whatever else the image has. */
-int image_untag(struct image_store *is, const char *familiar_ref, struct err *err);
+/* familiar_ref: with tag, or name@digest. Removes one name of an image, whatever else it has. */
+int image_untag(struct image_store *is, const char *familiar_ref, const char *id, struct err *err);
 /* Docker's HistoryResponseItem array, newest first. */
 int image_history(struct image_store *is, const struct image *image, json_t **ret, struct err *err);
 /* Deletes config, manifest, and blobs, layers and rootfs nothing else uses. Caller (core) made sure

@@ -370,6 +370,7 @@ int image_drafts_commit(struct image_store *is, struct image_draft *drafts,
 		return err_sys(err, r, "cannot write the image down");
 	for (size_t i = 0; replaced && i < n; i++)
 		replaced(user, list[i].canonical, list[i].old_id);
+	manifest_list_tidy(is); /* names may have been other lists' */
 	r = image_index_write(is);
 	return r < 0 ? err_sys(err, r, "cannot write the index of images") : 0;
 }

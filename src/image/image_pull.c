@@ -23,6 +23,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "image/manifest_list.h"
 #include "store/store.h"
 
 #define PULL_INDEX_DEPTH_MAX 4
@@ -443,8 +444,10 @@ static int pull_name_existing(struct pull *pull, bool *ret_here, struct err *err
 		else
 			r = store_commit(is->store);
 	}
-	if (r == 0 && *ret_here)
+	if (r == 0 && *ret_here) {
+		manifest_list_tidy(is); /* the name may have been another list's */
 		r = image_index_write(is);
+	}
 	return r < 0 ? err_sys(err, r, "cannot write the image down") : 0;
 }
 

@@ -69,6 +69,8 @@ int image_tag(struct image_store *is, const char *ref_or_id, const char *repo, c
 	else
 		r = store_commit(is->store);
 	if (r == 0)
+		manifest_list_tidy(is); /* the name may have been another list's */
+	if (r == 0)
 		r = image_index_write(is);
 	if (r < 0)
 		return err_sys(err, r, "cannot tag %s", familiar);
@@ -81,11 +83,12 @@ int image_tag(struct image_store *is, const char *ref_or_id, const char *repo, c
  * image_untag() - Take one name away
  * @is:		  Store
  * @familiar_ref: Name; "latest" if it has no tag
+ * @id:		  Image that it is taken from; the others of a list keep the list's digest
  * @err:	  ERR_NOT_FOUND, ERR_INVALID
  *
  * Return: 0 or negative errno
  */
-int image_untag(struct image_store *is, const char *familiar_ref, struct err *err)
+int image_untag(struct image_store *is, const char *familiar_ref, const char *id, struct err *err)
 {
 	_cleanup_reference_ struct reference ref = {};
 	_cleanup_free_ char *canonical = NULL;
@@ -104,9 +107,9 @@ int image_untag(struct image_store *is, const char *familiar_ref, struct err *er
 	if (r < 0)
 		return err_sys(err, r, "cannot untag %s", familiar_ref);
 	r = store_exec(is->store,
-		       ref.digest ? "DELETE FROM image_digests WHERE ref = ?"
-				  : "DELETE FROM image_tags WHERE ref = ?",
-		       NULL, NULL, "s", canonical);
+		       ref.digest ? "DELETE FROM image_digests WHERE ref = ? AND image_id = ?"
+				  : "DELETE FROM image_tags WHERE ref = ? AND image_id = ?",
+		       NULL, NULL, "ss", canonical, id);
 	n = store_changes(is->store);
 	if (r < 0)
 		store_rollback(is->store);
@@ -114,6 +117,8 @@ int image_untag(struct image_store *is, const char *familiar_ref, struct err *er
 		r = store_commit(is->store);
 	if (r == 0 && n == 0)
 		return err_user(err, ERR_NOT_FOUND, "No such image: %s", familiar_ref);
+	if (r == 0)
+		manifest_list_tidy(is);
 	if (r == 0)
 		r = image_index_write(is);
 	return r < 0 ? err_sys(err, r, "cannot untag %s", familiar_ref) : 0;

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/fs.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "image/platform.h"
 #include "image/reference.h"
@@ -116,6 +117,34 @@ int manifest_list_drop_unnamed(struct image_store *is, char ***ret_digests)
 }
 
 /**
+ * manifest_list_tidy() - A name went, or points elsewhere: its list goes unless another one has it
+ * @is: Store, not in a transaction; its lock is not held
+ */
+void manifest_list_tidy(struct image_store *is)
+{
+	_cleanup_(image_strv_freep) char **digests = NULL;
+	int r;
+
+	(void)pthread_mutex_lock(&is->lock);
+	r = store_begin(is->store);
+	if (r == 0) {
+		r = manifest_list_drop_unnamed(is, &digests);
+		if (r < 0)
+			store_rollback(is->store);
+		else
+			r = store_commit(is->store);
+	}
+	if (r == 0 && *digests)
+		r = store_sync(is->store);
+	for (char **d = digests; r == 0 && *d; d++)
+		image_file_free(is, IMAGE_BLOB, *d);
+	(void)pthread_mutex_unlock(&is->lock);
+	if (r < 0)
+		log_warn("manifest lists without a name stay until the next start: %s",
+			 strerror(-r));
+}
+
+/**
  * manifest_list_forget() - A list whose document is damaged or missing
  * @is:	    Store
  * @digest: Of the list; its names stay, each as the image that it points at
@@ -173,6 +202,8 @@ static int list_read(struct image_store *is, const char *digest, struct manifest
 		r = image_rows_text(
 			is, "SELECT media_type FROM manifest_lists WHERE digest = ? AND digest > ?",
 			digest, "", &type);
+	if (r == 0 && !type)
+		r = -ENOENT; /* its row went since */
 	if (r < 0)
 		return err_sys(err, r, "cannot read the list %s", digest);
 	list->media_type = str_eq(type, DOCKER_TYPE_LIST) ? DOCKER_TYPE_LIST : OCI_TYPE_INDEX;
@@ -210,21 +241,30 @@ static int list_find_images(struct image_store *is, struct manifest_list *list, 
 int manifest_list_of(struct image_store *is, const char *ref, struct manifest_list **ret,
 		     struct err *err)
 {
-	_cleanup_(manifest_list_freep) struct manifest_list *list = NULL;
-	_cleanup_free_ char *digest = NULL;
+	_cleanup_free_ char *digest = NULL, *before = NULL;
 	int r = list_find(is, ref, &digest, err);
 
 	*ret = NULL;
-	if (r < 0 || !digest)
+	while (r == 0 && digest) {
+		_cleanup_(manifest_list_freep) struct manifest_list *list =
+			calloc(1, sizeof(*list));
+
+		if (!list)
+			return err_oom(err);
+		r = list_read(is, digest, list, err);
+		if (r == -ENOENT && (!before || !str_eq(digest, before))) {
+			/* the name may point elsewhere by now, or have gone */
+			free(before);
+			before = TAKE_PTR(digest);
+			r = list_find(is, ref, &digest, err);
+			continue;
+		}
+		if (r == 0)
+			r = list_find_images(is, list, err);
+		if (r == 0)
+			*ret = TAKE_PTR(list);
 		return r;
-	list = calloc(1, sizeof(*list));
-	if (!list)
-		return err_oom(err);
-	r = list_read(is, digest, list, err);
-	if (r == 0)
-		r = list_find_images(is, list, err);
-	if (r == 0)
-		*ret = TAKE_PTR(list);
+	}
 	return r;
 }
 
@@ -263,6 +303,38 @@ int image_get_for(struct image_store *is, const char *ref_or_id, const struct pl
 	if (r == 0)
 		*ret_image = TAKE_PTR(image);
 	return r;
+}
+
+/**
+ * image_listed_as() - The tags that came as a list which has an image
+ * @is:	      Store
+ * @id:	      Image
+ * @ret_tags: Familiar; heap array of heap texts, NULL-terminated
+ * @err:      Filled on failure
+ *
+ * Return: 0 or negative errno
+ */
+int image_listed_as(struct image_store *is, const char *id, char ***ret_tags, struct err *err)
+{
+	_cleanup_(image_strv_freep) char **refs = NULL;
+	int r = image_rows_texts(is,
+				 "SELECT DISTINCT ref FROM images JOIN manifest_list_entries e ON "
+				 "e.manifest_digest = images.manifest_digest JOIN image_tags t ON "
+				 "t.list_digest = e.list_digest WHERE images.id = ? ORDER BY ref",
+				 id, &refs);
+
+	for (char **ref = refs; r == 0 && *ref; ref++) {
+		char *familiar = reference_shorten(*ref);
+
+		if (!familiar)
+			return err_oom(err);
+		free(*ref);
+		*ref = familiar;
+	}
+	if (r < 0)
+		return err_sys(err, r, "cannot look up %.19s", id);
+	*ret_tags = TAKE_PTR(refs);
+	return 0;
 }
 
 /**
@@ -326,6 +398,17 @@ static json_t *list_entry_json(struct image_store *is, const struct oci_desc *de
 	return out;
 }
 
+/* One that is damaged is as good as none to whoever looks at images. */
+static struct manifest_list *list_try(struct image_store *is, const char *name)
+{
+	struct manifest_list *list = NULL;
+	struct err why = {};
+
+	if (manifest_list_of(is, name, &list, &why) < 0)
+		log_warn("%s: %s", name, why.msg);
+	return list;
+}
+
 /* Whether a text is a name with a tag, as image_get() reads it, and one of the image's */
 static bool image_is_named(const struct image *image, const char *text)
 {
@@ -360,14 +443,13 @@ int image_manifests(struct image_store *is, const struct image *image, const cha
 	_cleanup_(json_decrefp) json_t *out = json_array(), *platform = NULL;
 	struct oci_desc own = {.size = image->manifest_bytes, .media_type = image->manifest_type};
 	bool named = name && image_is_named(image, name);
-	int r = named ? manifest_list_of(is, name, &list, err) : 0;
 
-	for (char **t = image->repo_tags; r == 0 && !named && *t && !list; t++)
-		r = manifest_list_of(is, *t, &list, err);
-	for (char **d = image->repo_digests; r == 0 && !named && *d && !list; d++)
-		r = manifest_list_of(is, *d, &list, err);
-	if (r < 0)
-		return r;
+	if (named)
+		list = list_try(is, name);
+	for (char **t = image->repo_tags; !named && *t && !list; t++)
+		list = list_try(is, *t);
+	for (char **d = image->repo_digests; !named && *d && !list; d++)
+		list = list_try(is, *d);
 	for (size_t i = 0; list && i < list->n; i++)
 		if (json_array_append_new(out, list_entry_json(is, &list->descs[i], list->ids[i])) <
 		    0)

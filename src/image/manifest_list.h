@@ -23,6 +23,8 @@ int manifest_list_insert(struct image_store *is, const char *digest, const char 
 			 uint64_t size_bytes, const json_t *doc, struct err *err);
 /* The names stay, each as the one image that it points at. In a transaction or alone. */
 int manifest_list_forget(struct image_store *is, const char *digest);
+/* Forget the lists that no name leads to any more, and remove their documents */
+void manifest_list_tidy(struct image_store *is);
 /* Delete the rows of lists that no name leads to. In a transaction. ret_digests: of their
  * documents, which are garbage then; NULL-terminated */
 int manifest_list_drop_unnamed(struct image_store *is, char ***ret_digests);

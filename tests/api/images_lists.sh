@@ -84,11 +84,31 @@ t_a_container_keeps_its_platform() {
 	both; docker create --pull never --platform linux/arm64 --network none --name keep "$MULTI" >/dev/null; local arm; arm=$(id_for "$MULTI" "$ARM")
 	docker rmi -f "$MULTI" >/dev/null; eq "$(docker image inspect -f '{{.Id}}' "$arm")" "$arm"; docker rm keep >/dev/null; docker image prune -f >/dev/null; eq "$(docker images -aq | wc -l)" 0
 }
+t_rmi_by_id_of_one_platform_leaves_the_others_as_they_are() {
+	both; local amd arm names; amd=$(id_of "$MULTI"); arm=$(id_for "$MULTI" "$ARM"); names=$(docker image inspect -f '{{.RepoDigests}}' "$amd"); has "$names" "@$LIST"
+	docker rmi "$arm" >/dev/null; eq "$(docker image inspect -f '{{.RepoDigests}}' "$amd")" "$names"; eq "$(id_of "$PLAIN/rig/multi@$LIST")" "$amd"
+	both; docker rmi "$amd" >/dev/null; eq "$(docker images -aq | wc -l)" 0
+}
+t_rmi_of_a_name_takes_what_its_push_left() {
+	both; docker tag "$MULTI" "$OTHER/rig/gone:1"; docker tag "$MULTI" "$OTHER/rig/gone:2"; docker push -q -a "$OTHER/rig/gone" >/dev/null; local arm; arm=$(id_for "$MULTI" "$ARM")
+	docker rmi "$OTHER/rig/gone:1" >/dev/null; has "$(docker image inspect -f '{{.RepoDigests}}' "$arm")" rig/gone; docker rmi "$MULTI" >/dev/null; eq "$(id_for "$OTHER/rig/gone:2" "$ARM")" "$arm"
+	docker rmi "$OTHER/rig/gone:2" >"$RIG/out"; eq "$(docker images -aq | wc -l)" 0; eq "$(grep -c "Untagged: $OTHER/rig/gone@$LIST" "$RIG/out")" 1; consistent
+}
+t_a_list_goes_with_its_last_name() {
+	both; local l=$ROOT/data/images/blobs/sha256/${LIST#sha256:}; docker tag "$(id_of "$MULTI")" plain:1; docker tag "$MULTI" list:1; test -e "$l"
+	docker rmi "$MULTI" >/dev/null; test -e "$l"; docker tag plain:1 list:1; test ! -e "$l"; eq "$(docker images -f dangling=true -q | wc -l)" 1
+	docker image prune -f >/dev/null; docker rmi plain:1 list:1 >/dev/null; eq "$(docker images -aq | wc -l)" 0; consistent
+}
+t_a_damaged_list_lets_its_name_go() {
+	both; echo x >"$ROOT/data/images/blobs/sha256/${LIST#sha256:}"; eq "$(api GET "/v1.51/images/json?manifests=1" | jq -c 'map(.Manifests | length)')" '[1,1]'
+	docker rmi "$MULTI" >/dev/null; docker image prune -f >/dev/null; eq "$(docker images -aq | wc -l)" 0
+}
 came_as() { api GET "/v1.51/images/$1/json?manifests=1" | jq -c '.Manifests | map([.ImageData.Platform.architecture, .Available])'; }
 t_each_name_of_an_archive_keeps_the_list_it_came_as() {
-	local out; wipe_images; python3 "$TESTS/images/lists.py" "$RIG" >"$RIG/two.lists"; out=$(docker load -i "$RIG/two.tar")
+	local l out i; wipe_images; read -r -a l <<<"$(python3 "$TESTS/images/lists.py" "$RIG")"; out=$(docker load -i "$RIG/two.tar")
 	eq "$out" "$(printf 'Loaded image: two:%d\n' 1 2 3)"; eq "$(docker images -q --no-trunc two | sort -u | wc -l)" 1
 	eq "$(came_as two:1)" '[["amd64",true],["arm64",true]]'; eq "$(came_as two:2)" '[["amd64",true],["s390x",true]]'; eq "$(came_as two:3)" '[["amd64",true]]'
+	for i in 1 2; do docker tag "two:$i" "$OTHER/rig/two:$i"; has "$(docker push "$OTHER/rig/two:$i")" "digest: ${l[$((i - 1))]}"; docker rmi "$OTHER/rig/two:$i" >/dev/null; done
 	docker save -o "$RIG/again.tar" two; docker rmi two:1 two:2 two:3 >/dev/null; docker load -qi "$RIG/again.tar" >/dev/null; docker save two | cmp - "$RIG/again.tar"
 	docker rmi two:1 two:2 two:3 >/dev/null; eq "$(docker images -aq | wc -l)" 0; consistent
 }

@@ -369,8 +369,9 @@ TEST(tags_move_and_deletes_free_what_is_not_shared)
 	ASSERT_OK(image_tag(f.is, id, "y", NULL, &ref, &f.err));
 	ASSERT_STREQ(ref, "y:latest");
 	ASSERT_OK(image_tag(f.is, id, "y", "2", NULL, &f.err));
-	ASSERT_OK(image_untag(f.is, "y", &f.err));
-	ASSERT_ERROR(image_untag(f.is, "y", &f.err), ENOENT);
+	ASSERT_ERROR(image_untag(f.is, "y", other_id, &f.err), ENOENT);
+	ASSERT_OK(image_untag(f.is, "y", id, &f.err));
+	ASSERT_ERROR(image_untag(f.is, "y", id, &f.err), ENOENT);
 
 	ASSERT_OK(image_delete(f.is, id, &deleted, NULL, &f.err));
 	ASSERT_STREQ(deleted[0], id);

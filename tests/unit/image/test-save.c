@@ -44,7 +44,9 @@ TEST(saved_images_load_again_bit_for_bit)
 
 	/* a name without a tag brings all of its tags */
 	ASSERT_OK(save(&f, "x", &all));
-	ASSERT_OK(image_untag(f.is, "x:2", &f.err));
+	ASSERT_OK(image_get(f.is, "x:2", &image, &f.err));
+	ASSERT_OK(image_untag(f.is, "x:2", image->id, &f.err));
+	image_free(image);
 	ASSERT_OK(load_buf(&f, &all));
 	ASSERT_STREQ(f.last_line, "Loaded image: x:2\n");
 	buf_reset(&all);
