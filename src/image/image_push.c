@@ -9,11 +9,12 @@
  * The manifest of an image that was pulled goes as it lies in the store, byte for byte: it has the
  * digest it had. A name that came as a manifest list goes as that list if all of it is here or in
  * another repository of that registry (push_missing.c), else as the one image that the name points
- *at. Of other images, layers that lie uncompressed are sent as gzip (push_gzip.c), and the manifest
- *names what they became. The config, and so the image's id, stays.
+ * at. Of other images, layers that lie uncompressed are sent as gzip (push_gzip.c), and the
+ * manifest names what they became. The config, and so the image's id, stays.
  *
- * While a push runs it holds the blobs of the image, so none goes away under it. Progress may be
- *told by several threads: image_push() puts a lock before it.
+ * While a push runs it holds the blobs of the image, so none goes away under it: an image that is
+ * removed meanwhile is pushed all the same. Progress may be told by several threads: image_push()
+ * puts a lock before it.
  */
 #include "image/image_push.h"
 
@@ -247,7 +248,7 @@ static int push_image(struct push *push, struct image *image, const char *tag,
 }
 
 /* An image of the list, under its own digest */
-static int push_member(const struct push *list_push, const char *id, const char *digest,
+static int push_member(const struct push *list_push, struct image *image, const char *digest,
 		       struct err *err)
 {
 	_cleanup_(push_done) struct push push = {.is = list_push->is,
@@ -256,15 +257,27 @@ static int push_member(const struct push *list_push, const char *id, const char 
 						 .say = list_push->say,
 						 .as_it_is = true};
 	_cleanup_(push_manifest_done) struct push_manifest sent = {};
-	_cleanup_(image_freep) struct image *image = NULL;
-	int r = image_get(push.is, id, &image, err);
 
-	return r < 0 ? r : push_image(&push, image, digest, &sent, err);
+	return push_image(&push, image, digest, &sent, err);
+}
+
+/* The images of a list that are here, or NULL, entry by entry; their rows may go meanwhile. */
+struct push_members {
+	struct image **of; /* owned */
+	size_t n;
+};
+
+static void push_members_done(struct push_members *members)
+{
+	for (size_t i = 0; i < members->n; i++)
+		image_free(members->of[i]);
+	free(members->of);
 }
 
 /* All of a list: its images that are here, then the list byte for byte. */
 static int push_list(struct push *push, const struct image *image, const char *tag,
-		     const struct manifest_list *list, struct err *err)
+		     const struct manifest_list *list, const struct push_members *members,
+		     struct err *err)
 {
 	_cleanup_(push_manifest_done) struct push_manifest m = {.len = list->len,
 								.type = list->media_type};
@@ -277,8 +290,8 @@ static int push_list(struct push *push, const struct image *image, const char *t
 	if (!m.text)
 		return err_oom(err);
 	for (size_t i = 0; i < list->n && r == 0; i++)
-		if (*list->ids[i])
-			r = push_member(push, list->ids[i], list->descs[i].digest, err);
+		if (members->of[i])
+			r = push_member(push, members->of[i], list->descs[i].digest, err);
 	if (r == 0)
 		r = push_open(push, &rg, err);
 	if (r == 0)
@@ -355,13 +368,20 @@ static int push_find_image(const struct push_job *pj, const char *familiar, stru
 
 /* The list and what of it is here */
 static int push_hold_list(const struct push_job *pj, const struct manifest_list *list,
-			  struct err *err)
+			  struct push_members *ret, struct err *err)
 {
 	int r = image_job_hold(pj->job, IMAGE_BLOB, list->digest, err);
 
-	for (size_t i = 0; i < list->n && r == 0; i++)
-		if (*list->ids[i])
-			r = image_job_hold_image(pj->job, list->ids[i], err);
+	ret->of = calloc(list->n + 1, sizeof(*ret->of));
+	if (!ret->of)
+		return err_oom(err);
+	for (; ret->n < list->n && r == 0; ret->n++) {
+		const char *id = list->ids[ret->n];
+
+		r = *id ? image_job_hold_image(pj->job, id, err) : 0;
+		if (r == 0 && *id)
+			r = image_get(pj->is, id, &ret->of[ret->n], err);
+	}
 	return r;
 }
 
@@ -372,6 +392,7 @@ static int push_tag(const struct push_job *pj, const struct reference *ref, stru
 		.is = pj->is, .args = args, .ref = ref, .say = pj->say};
 	_cleanup_free_ char *familiar = reference_familiar(ref);
 	_cleanup_(manifest_list_freep) struct manifest_list *list = NULL;
+	_cleanup_(push_members_done) struct push_members members = {};
 	_cleanup_(image_freep) struct image *image = NULL;
 	int r;
 
@@ -381,9 +402,9 @@ static int push_tag(const struct push_job *pj, const struct reference *ref, stru
 	if (r == 0 && !args->platform)
 		r = manifest_list_of(pj->is, familiar, &list, err);
 	if (r == 0 && list)
-		r = push_hold_list(pj, list, err);
+		r = push_hold_list(pj, list, &members, err);
 	if (r == 0 && list && push_can_keep(&push, list))
-		r = push_list(&push, image, ref->tag, list, err);
+		r = push_list(&push, image, ref->tag, list, &members, err);
 	else if (r == 0)
 		r = push_single(&push, image, ref->tag, list, err);
 	if (r == 0 && args->pushed)

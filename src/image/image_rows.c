@@ -184,14 +184,16 @@ int image_rows_tag(struct image_store *is, const char *canonical, const char *id
  * image_rows_pulled_as() - Remember under which digest a registry has an image
  * @is:	       Store
  * @canonical: name@digest
- * @id:	       Image that is there
+ * @id:	       Image; where it went meanwhile (a push may take long), nothing is remembered
  *
  * Return: 0 or negative errno
  */
 int image_rows_pulled_as(struct image_store *is, const char *canonical, const char *id)
 {
-	return store_exec(is->store, "INSERT OR IGNORE INTO image_digests VALUES (?, ?)", NULL,
-			  NULL, "ss", canonical, id);
+	return store_exec(is->store,
+			  "INSERT OR IGNORE INTO image_digests SELECT ?1, id FROM images WHERE "
+			  "id = ?2",
+			  NULL, NULL, "ss", canonical, id);
 }
 
 /* name@digest: as pulled, or as the digest of a manifest we hold under that name */

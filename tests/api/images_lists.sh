@@ -99,6 +99,12 @@ t_a_list_goes_with_its_last_name() {
 	docker rmi "$MULTI" >/dev/null; test -e "$l"; docker tag plain:1 list:1; test ! -e "$l"; eq "$(docker images -f dangling=true -q | wc -l)" 1
 	docker image prune -f >/dev/null; docker rmi plain:1 list:1 >/dev/null; eq "$(docker images -aq | wc -l)" 0; consistent
 }
+t_a_list_that_is_removed_while_it_is_pushed_goes_all_the_same() {
+	both; docker tag "$MULTI" "$OTHER/rig/held:1"; local p; kill -STOP "$(cat "$RIG/OTHER.pid")"; docker push "$OTHER/rig/held:1" >"$RIG/out" 2>&1 & p=$!
+	until_true 10 grep -q Preparing "$RIG/out"; docker rmi "$MULTI" "$OTHER/rig/held:1" >/dev/null; eq "$(docker images -aq | wc -l)" 0; kill -CONT "$(cat "$RIG/OTHER.pid")"
+	wait "$p"; has "$(cat "$RIG/out")" "digest: $LIST"; manifest "$OTHER/rig/held" 1 | cmp - "$RIG/list"; eq "$(find "$ROOT/data/images/blobs" -type f | wc -l)" 0
+	consistent
+}
 t_a_damaged_list_lets_its_name_go() {
 	both; echo x >"$ROOT/data/images/blobs/sha256/${LIST#sha256:}"; eq "$(api GET "/v1.51/images/json?manifests=1" | jq -c 'map(.Manifests | length)')" '[1,1]'
 	docker rmi "$MULTI" >/dev/null; docker image prune -f >/dev/null; eq "$(docker images -aq | wc -l)" 0
