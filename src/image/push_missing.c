@@ -113,8 +113,12 @@ static int missing_copy(struct registry *from, const char *from_path, struct reg
 		r = missing_mount(to, from_path, &parsed.layers[i], err);
 	if (r < 0)
 		return r;
-	m = (struct push_manifest){
-		.text = reply.data, .len = reply.len, .type = pull_type(&reply, doc)};
+	/* it becomes a header: a constant, not what the document calls itself */
+	m = (struct push_manifest){.text = reply.data,
+				   .len = reply.len,
+				   .type = str_eq(pull_type(&reply, doc), DOCKER_TYPE_MANIFEST)
+						   ? DOCKER_TYPE_MANIFEST
+						   : OCI_TYPE_MANIFEST};
 	return push_put_manifest(to, &m, desc->digest, err);
 }
 
