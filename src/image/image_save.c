@@ -248,6 +248,7 @@ static const struct save_source *save_source(const struct save *sv, const char *
 static int save_hold(struct save *sv, const char *id, struct err *err)
 {
 	struct save_source *source;
+	size_t n = 0;
 	int r;
 
 	if (save_source(sv, id))
@@ -267,7 +268,13 @@ static int save_hold(struct save *sv, const char *id, struct err *err)
 	r = image_rows_texts(
 		sv->is, "SELECT blob_digest FROM image_layers WHERE image_id = ? ORDER BY position",
 		id, &source->blobs);
-	return r < 0 ? err_sys(err, r, "cannot read the layers of %.19s", id) : 0;
+	if (r < 0)
+		return err_sys(err, r, "cannot read the layers of %.19s", id);
+	while (source->blobs[n] && source->image->diff_ids[n])
+		n++;
+	if (source->blobs[n] || source->image->diff_ids[n]) /* it went between the two */
+		return err_user(err, ERR_NOT_FOUND, "No such image: %s", id);
+	return 0;
 }
 
 static int save_hold_all(struct save *sv, const struct save_image *si, struct err *err)
