@@ -28,6 +28,7 @@
 
 #define PULL_INDEX_DEPTH_MAX 4
 #define PULL_TAGS_MAX 10000
+#define PULL_TAG_PAGES_MAX 1000 /* a registry can say "next" for ever */
 #define PULL_TYPE_SCHEMA1 "application/vnd.docker.distribution.manifest.v1"
 
 static void pull_done(struct pull *pull)
@@ -553,13 +554,18 @@ static int pull_list_tags(struct registry *rg, const struct reference *ref, char
 			  struct err *err)
 {
 	_cleanup_free_ char *path = strdup("tags/list");
-	size_t n = 0;
+	size_t n = 0, pages = 0;
 
 	while (path) {
 		_cleanup_registry_reply_ struct registry_reply reply = {};
 		struct registry_call call = {.method = "GET", .path = path};
-		int r = registry_call(rg, &call, &reply, err);
+		int r;
 
+		if (++pages > PULL_TAG_PAGES_MAX)
+			return err_user(err, ERR_INVALID,
+					"the repository has more than %d pages of tags",
+					PULL_TAG_PAGES_MAX);
+		r = registry_call(rg, &call, &reply, err);
 		if (r < 0)
 			return r;
 		if (reply.status != 200)

@@ -18,7 +18,7 @@ Layers:      wrongdigest, short, long, endless, drip and driphead (a byte a seco
              Retry-After N times, then fine), circle and away (redirects), slow-N (bytes a second), hold-K (layer K stops half way
              until GET /_release/REPO), break (the first answer for each layer ends half way), norange, badrange
 Everything:  cut-N (no byte after the Nth of all answers together), cutonce-N (the connection breaks there, once)
-Tags:        tags (odd ones after "latest"), badtags (one that is none), endlesstags
+Tags:        tags (odd ones after "latest"), badtags (one that is none), endlesstags, emptytags (pages without any, for ever)
 Search:      v1's, with one result
 Pushes:      are checked and forgotten; e500, denied, pushcut (every upload is cut), pushbreak (the first two are cut half way),
              pushhold (every PATCH and PUT waits)
@@ -42,7 +42,7 @@ import urllib.parse
 
 WORDS = """layers size plain seed both nonjson null empty deep huge schema1 wrongtype noconfig manifestlie diffids configdigest sizeless sizemore
 negsize hugesize digestpath manifest500 wrongdigest short long endless drip driphead dripmanifest gone denied header chunked bomb nested notar e500 e429 flaky retry circle
-away slow hold break norange badrange cut cutonce tags badtags endlesstags pushcut pushbreak pushhold""".split()
+away slow hold break norange badrange cut cutonce tags badtags endlesstags emptytags pushcut pushbreak pushhold""".split()
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 SEARCH = json.dumps({"num_results": 1, "query": "x", "results": [{"name": "rig/found", "description": "what was looked for", "star_count": 3,
@@ -314,6 +314,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             tags = ["latest", "../../x", "a b", "\u00fc", "", "x" * 300, "-dash", "ok.1", "new\nline"]
         if "badtags" in w:
             tags = [7]
+        if "emptytags" in w:
+            tags, more = [], {"Link": f'</v2/{self.repo.name}/tags/list?n=1000&last=x>; rel="next"'}
         if "endlesstags" in w:
             tags = [f"t{self.repo.times('tags')}-{i}" for i in range(1000)]
             more = {"Link": f'</v2/{self.repo.name}/tags/list?n=1000&last={tags[-1]}>; rel="next"'}
