@@ -187,7 +187,8 @@ static int push_tell_result(struct push *push, const struct push_manifest *m, co
 					tag, "Digest", m->digest, "Size", (json_int_t)m->len));
 }
 
-static int push_remember(struct push *push, const struct push_manifest *m, struct err *err)
+static int push_remember(const struct push *push, const char *id, const struct push_manifest *m,
+			 struct err *err)
 {
 	_cleanup_free_ char *name = reference_name(push->ref), *as = NULL;
 	int r;
@@ -195,7 +196,7 @@ static int push_remember(struct push *push, const struct push_manifest *m, struc
 	as = name ? str_format("%s@%s", name, m->digest) : NULL;
 	if (!as)
 		return err_oom(err);
-	r = image_rows_pulled_as(push->is, as, push->id);
+	r = image_rows_pulled_as(push->is, as, id);
 	return r < 0 ? err_sys(err, r, "cannot write %s down", as) : 0;
 }
 
@@ -238,8 +239,6 @@ static int push_image(struct push *push, struct image *image, const char *tag,
 		r = push_layers(push, err);
 	if (r == 0)
 		r = push_documents(push, &m, tag, err);
-	if (r == 0)
-		r = push_remember(push, &m, err);
 	if (r < 0)
 		return r;
 	*ret_sent = m;
@@ -298,7 +297,10 @@ static int push_list(struct push *push, const struct image *image, const char *t
 		r = push_put_manifest(rg, &m, tag, err);
 	registry_close(rg);
 	if (r == 0)
-		r = push_remember(push, &m, err);
+		r = push_remember(push, image->id, &m, err);
+	for (size_t i = 0; i < list->n && r == 0; i++) /* as a pull would */
+		if (members->of[i])
+			r = push_remember(push, members->of[i]->id, &m, err);
 	return r < 0 ? r : push_tell_result(push, &m, tag);
 }
 
@@ -320,6 +322,8 @@ static int push_single(struct push *push, struct image *image, const char *tag,
 	_cleanup_(push_manifest_done) struct push_manifest m = {};
 	int r = push_image(push, image, tag, &m, err);
 
+	if (r == 0)
+		r = push_remember(push, image->id, &m, err);
 	if (r == 0)
 		r = push_tell_result(push, &m, tag);
 	return r == 0 && part_of ? push_tell_part(push, part_of, &m) : r;
