@@ -149,6 +149,20 @@ static int save_blob(struct save *sv, const char *digest, struct err *err)
 	return r;
 }
 
+/* Its document is in memory, so it does not matter whether the list goes meanwhile. */
+static int save_list(struct save *sv, const struct manifest_list *list, struct err *err)
+{
+	_cleanup_free_ char *name = str_format("blobs/sha256/%s", digest_hex(list->digest));
+	int r;
+
+	if (json_object_get(sv->written, list->digest))
+		return 0;
+	if (!name || json_object_set_new(sv->written, list->digest, json_true()) < 0)
+		return err_oom(err);
+	r = save_header(sv, name, list->len, err);
+	return r < 0 ? r : save_data(sv, list->text, list->len, err);
+}
+
 static int save_docker_entry(struct save *sv, const struct save_image *si, char **blobs)
 {
 	json_t *entry, *tags, *layers;
@@ -283,9 +297,6 @@ static int save_hold_all(struct save *sv, const struct save_image *si, struct er
 
 	for (size_t i = 0; r == 0 && i < si->others_n; i++)
 		r = save_hold(sv, si->others[i], err);
-	for (size_t i = 0; r == 0 && i < si->tags_n; i++)
-		if (si->tags[i].list)
-			r = image_job_hold(sv->job, IMAGE_BLOB, si->tags[i].list->digest, err);
 	return r;
 }
 
@@ -303,7 +314,7 @@ static int save_image(struct save *sv, const struct save_image *si, struct err *
 	}
 	for (size_t i = 0; r == 0 && i < si->tags_n; i++)
 		if (si->tags[i].list)
-			r = save_blob(sv, si->tags[i].list->digest, err);
+			r = save_list(sv, si->tags[i].list, err);
 	if (r < 0)
 		return r;
 	r = save_docker_entry(sv, si, blobs);
