@@ -296,11 +296,11 @@ static int push_list(struct push *push, const struct image *image, const char *t
 	if (r == 0)
 		r = push_put_manifest(rg, &m, tag, err);
 	registry_close(rg);
-	if (r == 0)
-		r = push_remember(push, image->id, &m, err);
 	for (size_t i = 0; i < list->n && r == 0; i++) /* as a pull would */
 		if (members->of[i])
 			r = push_remember(push, members->of[i]->id, &m, err);
+	if (r == 0) /* last: it is what the digest means here */
+		r = push_remember(push, image->id, &m, err);
 	return r < 0 ? r : push_tell_result(push, &m, tag);
 }
 

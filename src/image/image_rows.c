@@ -191,12 +191,13 @@ int image_rows_tag(struct image_store *is, const char *canonical, const char *id
 int image_rows_pulled_as(struct image_store *is, const char *canonical, const char *id)
 {
 	return store_exec(is->store,
-			  "INSERT OR IGNORE INTO image_digests SELECT ?1, id FROM images WHERE "
+			  "INSERT OR REPLACE INTO image_digests SELECT ?1, id FROM images WHERE "
 			  "id = ?2",
 			  NULL, NULL, "ss", canonical, id);
 }
 
-/* name@digest: as pulled, or as the digest of a manifest we hold under that name */
+/* name@digest: as pulled (of a list, the platform that was pulled or pushed last), or as the digest
+ * of a manifest we hold under that name */
 static int resolve_digest(struct image_store *is, const struct reference *ref, char **ret)
 {
 	_cleanup_free_ char *name = reference_name(ref), *full = NULL;
@@ -207,7 +208,9 @@ static int resolve_digest(struct image_store *is, const struct reference *ref, c
 	full = str_format("%s@%s", name, ref->digest);
 	if (!full)
 		return -ENOMEM;
-	r = image_rows_text(is, "SELECT image_id FROM image_digests WHERE ref = ? AND ref > ?",
+	r = image_rows_text(is,
+			    "SELECT image_id FROM image_digests WHERE ref = ? AND ref > ? "
+			    "ORDER BY rowid DESC LIMIT 1",
 			    full, "", ret);
 	if (r < 0 || *ret)
 		return r;

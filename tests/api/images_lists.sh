@@ -89,6 +89,10 @@ t_rmi_by_id_of_one_platform_leaves_the_others_as_they_are() {
 	docker rmi "$arm" >/dev/null; eq "$(docker image inspect -f '{{.RepoDigests}}' "$amd")" "$names"; eq "$(id_of "$PLAIN/rig/multi@$LIST")" "$amd"
 	both; docker rmi "$amd" >/dev/null; eq "$(docker images -aq | wc -l)" 0
 }
+t_the_digest_of_a_list_means_the_platform_that_came_last() {
+	local p; for p in amd64 arm64 amd64 arm64; do docker pull -q --platform linux/$p "$PLAIN/rig/multi@$LIST" >/dev/null; eq "$(docker image inspect -f '{{.Architecture}}' "$PLAIN/rig/multi@$LIST")" $p; done
+	docker rmi "$PLAIN/rig/multi@$LIST" >/dev/null; eq "$(docker images -aq | wc -l)" 0
+}
 t_rmi_of_a_name_takes_what_its_push_left() {
 	both; docker tag "$MULTI" "$OTHER/rig/gone:1"; docker tag "$MULTI" "$OTHER/rig/gone:2"; docker push -q -a "$OTHER/rig/gone" >/dev/null; local arm; arm=$(id_for "$MULTI" "$ARM")
 	docker rmi "$OTHER/rig/gone:1" >/dev/null; has "$(docker image inspect -f '{{.RepoDigests}}' "$arm")" rig/gone; docker rmi "$MULTI" >/dev/null; eq "$(id_for "$OTHER/rig/gone:2" "$ARM")" "$arm"
