@@ -444,6 +444,15 @@ static int push_tags(const struct push_job *pj, struct reference *ref, struct er
 	return r;
 }
 
+/* Asked for a platform, dockerd looks before it says anything: then the error is a status. */
+static int push_check_platform(struct image_store *is, const struct image_push *args,
+			       struct err *err)
+{
+	_cleanup_(image_freep) struct image *image = NULL;
+
+	return args->platform ? image_get_for(is, args->ref, args->platform, &image, err) : 0;
+}
+
 /**
  * image_push() - Send an image, or all tags of a repository, to a registry
  * @is:	  Store
@@ -466,6 +475,9 @@ int image_push(struct image_store *is, const struct image_push *args, struct err
 		return r;
 	if (ref.digest)
 		return err_user(err, ERR_INVALID, "cannot push a digest reference");
+	r = push_check_platform(is, args, err);
+	if (r < 0)
+		return r;
 	first = str_format("The push refers to repository [%s/%s]", ref.domain, ref.path);
 	if (!first)
 		return err_oom(err);

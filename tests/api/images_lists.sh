@@ -40,7 +40,9 @@ t_a_whole_list_is_pushed_byte_for_byte() {
 }
 t_one_platform_of_a_list_is_pushed_alone() {
 	docker tag "$MULTI" "$OTHER/rig/single:1"; has "$(api POST "/v1.51/images/$OTHER/rig/single/push?tag=1&platform=$(urlencode "$ARM")" -H 'X-Registry-Auth: e30=')" "$r"
-	eq "$(digest_of "$OTHER/rig/single" 1)" "$r"; docker rmi "$OTHER/rig/single:1" >/dev/null
+	eq "$(digest_of "$OTHER/rig/single" 1)" "$r"; local s390x; s390x=$(urlencode '{"os":"linux","architecture":"s390x"}')
+	eq "$(status POST "/v1.51/images/$OTHER/rig/single/push?tag=1&platform=$s390x" -H 'X-Registry-Auth: e30=')" 404
+	eq "$(api POST "/v1.51/images/$OTHER/rig/single/push?tag=2&platform=$s390x" -H 'X-Registry-Auth: e30=' | jq -r .message)" "No such image: $OTHER/rig/single:2"; docker rmi "$OTHER/rig/single:1" >/dev/null
 }
 t_save_and_load_keep_the_list() {
 	docker save -o "$RIG/both.tar" "$MULTI"; eq "$(tar -xOf "$RIG/both.tar" index.json | jq -r '.manifests[0].digest')" "$LIST"
