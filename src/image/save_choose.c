@@ -136,6 +136,14 @@ static int choose_canonical(struct image_store *is, const char *text, char **ret
 	return r < 0 ? err_sys(err, r, "cannot look up %s", text) : 0;
 }
 
+static bool list_has(const struct manifest_list *list, const char *id)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (str_eq(list->ids[i], id))
+			return true;
+	return false;
+}
+
 static int choose_one(struct image_store *is, const char *text, const struct image_save *args,
 		      struct save_choice *choice, struct err *err)
 {
@@ -164,7 +172,9 @@ static int choose_one(struct image_store *is, const char *text, const struct ima
 		r = choose_canonical(is, text, &canonical, err);
 	if (r < 0 || !canonical)
 		return r;
-	if (list && !several && list->n > 1) { /* one image of several: as if it came alone */
+	/* one image of several, or one that is here with another manifest than the list has: it is
+	 * saved as if it came alone, or the archive would not have it */
+	if (list && (!list_has(list, ids[0]) || (!several && list->n > 1))) {
 		manifest_list_free(list);
 		list = NULL;
 	}

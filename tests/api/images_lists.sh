@@ -9,6 +9,7 @@ ARM='{"os":"linux","architecture":"arm64"}' AMD='{"os":"linux","architecture":"a
 MULTI=$PLAIN/rig/multi:1
 id_of() { docker image inspect -f '{{.Id}}' "$1"; }
 id_for() { api GET "/v1.51/images/$1/json?platform=$(urlencode "$2")" | jq -r '.Id // .message'; } # NAME PLATFORM
+came_as() { api GET "/v1.51/images/$1/json?manifests=1" | jq -c '.Manifests | map([.ImageData.Platform.architecture, .Available])'; }
 both() { docker pull -q --platform linux/arm64 "$MULTI" >/dev/null && docker pull -q --platform linux/amd64 "$MULTI" >/dev/null; }
 consistent() { arcad_stop; "$BUILD/arcad" --config-file "$ROOT/daemon.json" --data-root "$ROOT/data" --gc-check=full; local r=$?; arcad_start; return $r; }
 
@@ -91,6 +92,11 @@ t_rmi_by_id_of_one_platform_leaves_the_others_as_they_are() {
 	docker rmi "$arm" >/dev/null; eq "$(docker image inspect -f '{{.RepoDigests}}' "$amd")" "$names"; eq "$(id_of "$PLAIN/rig/multi@$LIST")" "$amd"
 	both; docker rmi "$amd" >/dev/null; eq "$(docker images -aq | wc -l)" 0
 }
+t_what_a_list_does_not_have_is_saved_without_it() { # an image that was loaded, so its manifest is ours, and then pulled
+	wipe_images; docker load -qi "$BUSYBOX" >/dev/null; docker tag busybox "$PLAIN/rig/lone:x"; docker push -q "$PLAIN/rig/lone:x" >/dev/null
+	push index "$PLAIN/rig/lone:1" "$(digest_of "$PLAIN/rig/lone" x)" >/dev/null; docker pull -q "$PLAIN/rig/lone:1" >/dev/null; eq "$(came_as "$PLAIN/rig/lone:1")" '[["amd64",false]]'
+	docker save -o "$RIG/lone.tar" "$PLAIN/rig/lone:1"; wipe_images; has "$(docker load -i "$RIG/lone.tar")" "Loaded image: $PLAIN/rig/lone:1"; wipe_images
+}
 t_the_digest_of_a_list_means_the_platform_that_came_last() {
 	local p; for p in amd64 arm64 amd64 arm64; do docker pull -q --platform linux/$p "$PLAIN/rig/multi@$LIST" >/dev/null; eq "$(docker image inspect -f '{{.Architecture}}' "$PLAIN/rig/multi@$LIST")" $p; done
 	docker rmi "$PLAIN/rig/multi@$LIST" >/dev/null; eq "$(docker images -aq | wc -l)" 0
@@ -115,7 +121,6 @@ t_a_damaged_list_lets_its_name_go() {
 	both; echo x >"$ROOT/data/images/blobs/sha256/${LIST#sha256:}"; eq "$(api GET "/v1.51/images/json?manifests=1" | jq -c 'map(.Manifests | length)')" '[1,1]'
 	docker rmi "$MULTI" >/dev/null; docker image prune -f >/dev/null; eq "$(docker images -aq | wc -l)" 0
 }
-came_as() { api GET "/v1.51/images/$1/json?manifests=1" | jq -c '.Manifests | map([.ImageData.Platform.architecture, .Available])'; }
 t_each_name_of_an_archive_keeps_the_list_it_came_as() {
 	local l out i; wipe_images; read -r -a l <<<"$(python3 "$TESTS/images/lists.py" "$RIG")"; out=$(docker load -i "$RIG/two.tar")
 	eq "$out" "$(printf 'Loaded image: two:%d\n' 1 2 3)"; eq "$(docker images -q --no-trunc two | sort -u | wc -l)" 1
