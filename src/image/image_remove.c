@@ -17,6 +17,22 @@
 #include "image/reference.h"
 #include "store/store.h"
 
+/* In a transaction: the image and the list of one and the same moment */
+static int tag_rows(struct image_store *is, const char *ref_or_id, const char *canonical,
+		    struct err *err)
+{
+	_cleanup_free_ char *list = NULL;
+	char id[DIGEST_BUF], old[DIGEST_BUF];
+	int r = image_rows_resolve(is, ref_or_id, id, err);
+
+	if (r == 0)
+		r = manifest_list_find(is, ref_or_id, &list, err);
+	if (r < 0)
+		return r;
+	r = image_rows_tag(is, canonical, id, clock_realtime_ns(), list, old);
+	return r < 0 ? err_sys(err, r, "cannot tag %s", ref_or_id) : 0;
+}
+
 /**
  * image_tag() - Give an image one more name
  * @is:	       Store
@@ -32,9 +48,7 @@ int image_tag(struct image_store *is, const char *ref_or_id, const char *repo, c
 	      char **ret_ref, struct err *err)
 {
 	_cleanup_reference_ struct reference ref = {};
-	_cleanup_(manifest_list_freep) struct manifest_list *list = NULL;
 	_cleanup_free_ char *canonical = NULL, *familiar = NULL;
-	char id[DIGEST_BUF], old[DIGEST_BUF];
 	int r;
 
 	r = reference_parse(repo, &ref, err);
@@ -48,30 +62,25 @@ int image_tag(struct image_store *is, const char *ref_or_id, const char *repo, c
 		if (r < 0)
 			return r;
 	}
-	r = image_rows_resolve(is, ref_or_id, id, err);
-	if (r < 0)
-		return r;
 	if (reference_default_tag(&ref) < 0)
 		return err_oom(err);
 	canonical = reference_canonical(&ref);
 	familiar = reference_familiar(&ref);
 	if (!canonical || !familiar)
 		return err_oom(err);
-	r = manifest_list_of(is, ref_or_id, &list, err);
-	if (r < 0)
-		return r;
 	r = store_begin(is->store);
 	if (r < 0)
 		return err_sys(err, r, "cannot tag %s", familiar);
-	r = image_rows_tag(is, canonical, id, clock_realtime_ns(), list ? list->digest : NULL, old);
-	if (r < 0)
+	r = tag_rows(is, ref_or_id, canonical, err);
+	if (r < 0) {
 		store_rollback(is->store);
-	else
-		r = store_commit(is->store);
-	if (r == 0)
+		return r;
+	}
+	r = store_commit(is->store);
+	if (r == 0) {
 		manifest_list_tidy(is); /* the name may have been another list's */
-	if (r == 0)
 		r = image_index_write(is);
+	}
 	if (r < 0)
 		return err_sys(err, r, "cannot tag %s", familiar);
 	if (ret_ref)

@@ -162,8 +162,16 @@ int manifest_list_forget(struct image_store *is, const char *digest)
 				  NULL, "s", digest);
 }
 
-/* The digest of the list behind a name; NULL if there is none. */
-static int list_find(struct image_store *is, const char *text, char **ret, struct err *err)
+/**
+ * manifest_list_find() - The digest of the list that a name came as
+ * @is:	  Store, in a transaction or not
+ * @text: As in image_get()
+ * @ret:  Heap; NULL if there is none
+ * @err:  Filled on failure
+ *
+ * Return: 0 or negative errno
+ */
+int manifest_list_find(struct image_store *is, const char *text, char **ret, struct err *err)
 {
 	_cleanup_reference_ struct reference ref = {};
 	_cleanup_free_ char *canonical = NULL;
@@ -242,7 +250,7 @@ int manifest_list_of(struct image_store *is, const char *ref, struct manifest_li
 		     struct err *err)
 {
 	_cleanup_free_ char *digest = NULL, *before = NULL;
-	int r = list_find(is, ref, &digest, err);
+	int r = manifest_list_find(is, ref, &digest, err);
 
 	*ret = NULL;
 	while (r == 0 && digest) {
@@ -256,7 +264,7 @@ int manifest_list_of(struct image_store *is, const char *ref, struct manifest_li
 			/* the name may point elsewhere by now, or have gone */
 			free(before);
 			before = TAKE_PTR(digest);
-			r = list_find(is, ref, &digest, err);
+			r = manifest_list_find(is, ref, &digest, err);
 			continue;
 		}
 		if (r == 0)

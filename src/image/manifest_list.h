@@ -29,6 +29,8 @@ void manifest_list_tidy(struct image_store *is);
  * documents, which are garbage then; NULL-terminated */
 int manifest_list_drop_unnamed(struct image_store *is, char ***ret_digests);
 
+/* The digest alone; heap, NULL if that was no list */
+int manifest_list_find(struct image_store *is, const char *text, char **ret, struct err *err);
 /* What a name with a tag, or name@digest of a list, came as. *ret is NULL if that was no list. */
 int manifest_list_of(struct image_store *is, const char *ref, struct manifest_list **ret,
 		     struct err *err);
