@@ -151,7 +151,8 @@ TEST(follow_and_cancel)
 	ASSERT_OK(pthread_create(&thread, NULL, follow, &f));
 	for (int i = 0; i < 500; i++)
 		events_publish(events, "container", "x", "y", NULL);
-	(void)usleep(50000);
+	for (int i = 0; i < 1000 && __atomic_load_n(&f.seen.n, __ATOMIC_RELAXED) < 500; i++)
+		(void)usleep(10000); /* a busy machine may start the thread late */
 	cancel_fire(&cancel);
 	pthread_join(thread, NULL);
 	ASSERT_ERROR(f.r, ECANCELED);
