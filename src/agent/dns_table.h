@@ -39,8 +39,8 @@ struct dns_link {
 };
 
 struct dns_network {
-	char *id;	      /* owned */
-	struct dns_name name; /* in its case; len 0: no name can be asked for with it */
+	char *id, *text;      /* owned; text: its name */
+	struct dns_name name; /* the same on the wire; len 0: no name can be asked for with it */
 	int rank;
 	struct dns_member *members;
 	struct dns_bucket *buckets;

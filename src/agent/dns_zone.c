@@ -75,6 +75,7 @@ static void dns_network_free(struct dns_network *network)
 	LL_FOREACH_SAFE (network->links, link, next_link) {
 		free(link);
 	}
+	free(network->text);
 	free(network->id);
 	free(network);
 }
@@ -105,10 +106,9 @@ void dns_zone_free(struct dns_zone *zone)
 	free(zone);
 }
 
-/* Equals count as smaller, so that the new one comes behind them. */
 static int dns_network_compare(const struct dns_network *a, const struct dns_network *b)
 {
-	return a->rank > b->rank ? 1 : -1;
+	return a->rank != b->rank ? (a->rank > b->rank ? 1 : -1) : strcmp(a->text, b->text);
 }
 
 /**
@@ -116,9 +116,10 @@ static int dns_network_compare(const struct dns_network *a, const struct dns_net
  * @zone: Zone
  * @id:	  Network's id
  * @name: Network's name, with which its members can be asked for: "name.network"
- * @rank: Networks are asked in the order of rank, smallest first; those of one rank as they came
+ * @rank: Networks are asked in the order of rank, smallest first; those of one rank by their name
  *
- * Nothing happens if it is there.
+ * Nothing happens if it is there. dockerd's rank is: a higher gateway priority first, then networks
+ * that are not internal, then those with IPv4 and IPv6.
  *
  * Return: 0 or -ENOMEM
  */
@@ -132,8 +133,9 @@ int dns_zone_network_add(struct dns_zone *zone, const char *id, const char *name
 	if (!network)
 		return -ENOMEM;
 	network->id = strdup(id);
-	if (!network->id) {
-		free(network);
+	network->text = strdup(name);
+	if (!network->id || !network->text) {
+		dns_network_free(network);
 		return -ENOMEM;
 	}
 	network->rank = rank;

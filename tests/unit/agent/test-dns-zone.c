@@ -76,7 +76,7 @@ static struct dns_zone *two_networks(void)
 	struct dns_zone *zone = dns_zone_new();
 
 	(void)dns_zone_network_add(zone, "id-front", "front", 0);
-	(void)dns_zone_network_add(zone, "id-back", "Back.End", 0);
+	(void)dns_zone_network_add(zone, "id-back", "Back.End", 0); /* asked first: by its name */
 	return zone;
 }
 
@@ -114,12 +114,15 @@ TEST(dns_zone_families)
 	ASSERT_STREQ(ask(zone, "three", 6), "unknown");
 	/* It has one on another network. */
 	SET(zone, "id-back", "e3", "172.19.0.2", "fd01::2", "one");
-	ASSERT_STREQ(ask(zone, "one", 4), "172.18.0.2");
 	ASSERT_STREQ(ask(zone, "one", 6), "fd01::2");
 	ASSERT_STREQ(ask(zone, "one.front", 6), "");
+	SET(zone, "id-back", "e4", NULL, "fd01::3", "three");
+	SET(zone, "id-front", "e5", "172.18.0.5", NULL, "three");
+	ASSERT_STREQ(ask(zone, "three", 4), "172.18.0.5");
+	ASSERT_STREQ(ask(zone, "three", 6), "fd01::3");
 }
 
-/* Goal: networks are asked in the order of their rank, not of their coming. */
+/* Goal: networks are asked in the order of their rank, then of their name, not of their coming. */
 TEST(dns_zone_rank)
 {
 	_cleanup_zone_ struct dns_zone *zone = two_networks();
@@ -131,6 +134,8 @@ TEST(dns_zone_rank)
 	ASSERT_STREQ(ask(zone, "same.front", 4), "172.18.0.2");
 	dns_zone_network_remove(zone, "id-first");
 	ASSERT_STREQ(ask(zone, "same", 4), "172.18.0.2");
+	SET(zone, "id-back", "e3", "172.19.0.2", NULL, "same");
+	ASSERT_STREQ(ask(zone, "same", 4), "172.19.0.2"); /* Back.End before front */
 }
 
 /* Goal: a service's name has the addresses of all who share it, each once. */
