@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "agent/network.h"
 #include "agent/poll.h"
 #include "rpc/server.h"
 
@@ -20,6 +21,7 @@ struct agent {
 	struct process *processes;    /* owned, list */
 	/* owned; made at boot: a rehearsal takes one, the first container another */
 	struct seed *seeds[2];
+	struct networks networks;
 	struct poll_watch port;
 	struct poll_watch children; /* signalfd for SIGCHLD */
 	int pid_ns_fd;		    /* our own pid namespace */

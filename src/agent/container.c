@@ -58,10 +58,29 @@ static void container_free(struct container *c)
 	(void)rootfs_unmount(&c->rootfs); /* it logs */
 	if (c->seed)
 		seed_free(c->seed);
+	if (c->host_gateway)
+		arca__v1__host_gateway__free_unpacked(c->host_gateway, NULL);
 	free(c->id);
 	free(c);
 }
 DEFINE_CLEANUP(struct container *, container_free)
+
+/* Networks that are attached later need it as well. */
+static int container_keep_host_gateway(struct container *c, const Arca__V1__HostGateway *host)
+{
+	_cleanup_free_ uint8_t *packed = NULL;
+	size_t len;
+
+	if (!host)
+		return 0;
+	len = arca__v1__host_gateway__get_packed_size(host);
+	packed = malloc(len + 1);
+	if (!packed)
+		return -ENOMEM;
+	(void)arca__v1__host_gateway__pack(host, packed); /* writes len bytes */
+	c->host_gateway = arca__v1__host_gateway__unpack(NULL, len, packed);
+	return c->host_gateway ? 0 : -ENOMEM;
+}
 
 /**
  * container_new() - Mount a container's root, set its limits, find it a seed
@@ -88,7 +107,7 @@ int container_new(struct agent *agent, const Arca__V1__ContainerSpec *spec,
 		return err_oom(err);
 	c->rootfs.mount_fd = -EBADF;
 	c->id = strdup(spec->id);
-	if (!c->id)
+	if (!c->id || container_keep_host_gateway(c, spec->host_gateway) < 0)
 		return err_oom(err);
 	r = rootfs_mount(spec, &c->rootfs, err);
 	if (r < 0)
@@ -149,6 +168,9 @@ int container_remove(struct agent *agent, struct container *c)
 		}
 	}
 	DL_DELETE(agent->containers, c);
+	/* A VM that is about to end takes its interfaces along, and sooner. */
+	if (!agent->powering_off)
+		network_detach_all(&agent->networks, c);
 	seed_release_namespaces(c->seed);
 	r = rootfs_unmount(&c->rootfs);
 	if (c->seed->pid > 0 && !c->init_alive)

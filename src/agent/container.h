@@ -15,6 +15,7 @@ struct container {
 	struct rootfs rootfs;
 	struct seed *seed; /* owned: the init's pid, pidfd, namespaces and cgroup */
 	bool init_alive;   /* started and not reaped */
+	Arca__V1__HostGateway *host_gateway; /* owned; NULL: it has no name for the host */
 	struct container *next, *prev;
 };
 

@@ -22,7 +22,9 @@
 #include "agent.pb-c.h"
 #include "agent/agent.h"
 #include "agent/container.h"
+#include "agent/network_service.h"
 #include "agent/process.h"
+#include "agent/report.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -131,11 +133,13 @@ static void sandbox_answer_hello(struct rpc_server_call *call, struct agent *age
 	_cleanup_free_ Arca__V1__ProcessState **list = calloc(n + 1, sizeof(*list));
 	_cleanup_free_ Arca__V1__ExitStatus *exits = calloc(n + 1, sizeof(*exits));
 	_cleanup_free_ char **containers = calloc(n_containers + 1, sizeof(*containers));
+	_cleanup_(network_report_done) struct network_report networks = {0};
 	const struct container *c;
 	const struct process *p;
 	struct utsname uts;
 
-	if (!states || !list || !exits || !containers || uname(&uts) < 0) {
+	if (!states || !list || !exits || !containers || uname(&uts) < 0 ||
+	    network_report_fill(&agent->networks, &response, &networks) < 0) {
 		rpc_server_finish(call, RPC_INTERNAL, "out of memory");
 		return;
 	}
@@ -167,12 +171,16 @@ static void sandbox_answer_hello(struct rpc_server_call *call, struct agent *age
 void sandbox_hello(struct rpc_server_call *call, const ProtobufCMessage *message)
 {
 	struct agent *agent = agent_of(call);
-	int r = sandbox_identify(agent, (const Arca__V1__HelloRequest *)message);
-	struct err err;
+	const Arca__V1__HelloRequest *request = (const Arca__V1__HelloRequest *)message;
+	int r = sandbox_identify(agent, request);
+	struct err err = {0};
 
-	if (r < 0) {
+	if (r < 0)
 		(void)err_sys(&err, r, "cannot take the clone's identity");
-		rpc_server_finish(call, RPC_INTERNAL, err.msg);
+	else
+		r = networks_hello(&agent->networks, request, &err);
+	if (r < 0) {
+		rpc_server_finish(call, (enum rpc_status)report_status(&err), err.msg);
 		return;
 	}
 	sandbox_answer_hello(call, agent);
@@ -188,10 +196,10 @@ void sandbox_shutdown(struct rpc_server_call *call, const ProtobufCMessage *mess
 	Arca__V1__Empty empty = ARCA__V1__EMPTY__INIT;
 	struct agent *agent = agent_of(call);
 
+	agent->powering_off = true;
 	while (agent->containers)
 		(void)container_remove(agent, agent->containers); /* it logs */
 	sync();
-	agent->powering_off = true;
 	rpc_server_reply(call, &empty.base);
 }
 

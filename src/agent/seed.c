@@ -223,13 +223,25 @@ static int seed_wait_ready(const struct seed *seed)
  */
 static void seed_hold_namespaces(struct seed *seed)
 {
-	static const char *const names[SEED_NS_MAX] = {"mnt", "net"};
+	static const char *const names[SEED_NS_MAX] = {
+		[SEED_NS_MOUNT] = "mnt", [SEED_NS_NETWORK] = "net"};
 
 	for (size_t i = 0; i < SEED_NS_MAX; i++) {
 		_cleanup_free_ char *path = str_format("/proc/%d/ns/%s", seed->pid, names[i]);
 
 		seed->ns_fds[i] = path ? open(path, O_RDONLY | O_CLOEXEC) : -EBADF;
 	}
+}
+
+/**
+ * seed_network_fd() - Its network namespace
+ * @seed: Seed, its namespaces not released
+ *
+ * Return: borrowed; -EBADF if it shares the VM's own
+ */
+int seed_network_fd(const struct seed *seed)
+{
+	return seed->ns_flags & CLONE_NEWNET ? seed->ns_fds[SEED_NS_NETWORK] : -EBADF;
 }
 
 /**

@@ -13,7 +13,8 @@
 
 struct agent;
 
-#define SEED_NS_MAX 2
+/* namespaces that outlive their processes */
+enum { SEED_NS_MOUNT, SEED_NS_NETWORK, SEED_NS_MAX };
 
 /* What travels to the seed besides the request. */
 struct seed_fds {
@@ -30,13 +31,14 @@ struct seed {
 	int report_fd;		/* owned: our end */
 	unsigned long ns_flags; /* CLONE_NEW* it has */
 	struct cgroup cgroup;
-	int ns_fds[SEED_NS_MAX]; /* owned: namespaces that outlive their processes */
+	int ns_fds[SEED_NS_MAX]; /* owned */
 };
 
 unsigned long seed_flags(const Arca__V1__ContainerSpec *spec);
 int seed_new(struct agent *agent, unsigned long ns_flags, struct seed **ret_seed);
 void seed_free(struct seed *seed);
 DEFINE_CLEANUP(struct seed *, seed_free)
+int seed_network_fd(const struct seed *seed);
 void seed_release_namespaces(struct seed *seed);
 int seed_start(const struct agent *agent, const struct seed *seed,
 	       const Arca__V1__StartRequest *request, const struct seed_fds *fds, struct err *err);

@@ -5,6 +5,7 @@
 #include "agent/control.h"
 #include "agent/input.h"
 #include "agent/list.h"
+#include "agent/network_service.h"
 #include "agent/sandbox.h"
 #include "agent.pb-c.h"
 
@@ -39,6 +40,10 @@ const struct rpc_method agent_methods[] = {
 	SERVICE_UNARY("Process/Resize", resize_request, control_resize),
 	SERVICE_UNARY("Process/Release", release_request, control_release),
 	SERVICE_UNARY("Process/List", list_request, list_processes),
+	SERVICE_UNARY("Network/Attach", attach_network_request, network_attach_call),
+	SERVICE_UNARY("Network/Detach", detach_network_request, network_detach_call),
+	SERVICE_UNARY("Network/SetPeers", set_peers_request, network_set_peers_call),
+	SERVICE_UNARY("Network/Rotate", rotate_request, network_rotate_call),
 	{.path = NULL},
 };
 

@@ -166,7 +166,9 @@ static int start_init(struct process *p, const Arca__V1__StartRequest *request,
 	if (r < 0)
 		return r;
 	p->container = c;
-	r = mounts_open_binds(request->container, binds, &fds.n_binds, err);
+	r = network_attach_all(&p->agent->networks, c, request->container, err);
+	if (r == 0)
+		r = mounts_open_binds(request->container, binds, &fds.n_binds, err);
 	if (r == 0) {
 		fds.root_mount = c->rootfs.mount_fd;
 		r = seed_start(p->agent, c->seed, request, &fds, err);
