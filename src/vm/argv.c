@@ -32,7 +32,8 @@ enum {
 	TCG = 1 << 3,
 	AMD64 = 1 << 4,
 	ARM64 = 1 << 5,
-	JSON = 1 << 6, /* not a condition: how values are escaped */
+	NIC = 1 << 6,
+	JSON = 1 << 7, /* not a condition: how values are escaped */
 };
 
 struct argv_row {
@@ -105,6 +106,12 @@ static const struct argv_row argv_rows[] = {
 	 "virtio-blk-pci,drive=root,id=disk0,serial=" SANDBOX_ROOT_SERIAL ",addr=0x2"},
 	{0, "-device",
 	 "virtio-blk-pci,drive=upper,id=disk1,serial=" SANDBOX_UPPER_SERIAL ",addr=0x3"},
+
+	/* The NIC, on a tap that the host has made: a point-to-point link, whose MTU it dictates.
+	 * The address is the template's; each clone's agent sets its own. */
+	{NIC, "-netdev", "tap,id=n0,fd=%tap_fd%"},
+	{NIC, "-device",
+	 "virtio-net-pci,netdev=n0,id=nic0,mac=02:61:00:00:00:00,host_mtu=9000,romfile=,addr=0x4"},
 
 	/* places for what comes later */
 	{0, "-device", "pcie-root-port,id=rp0,chassis=1,addr=0x10"},
@@ -206,7 +213,7 @@ static int argv_push(struct vm_argv *argv, char *text /* owned, may be NULL */)
 static unsigned int argv_state(const struct vm_argv_spec *spec)
 {
 	return (spec->clone ? CLONE : BOOT) | (spec->kvm ? KVM : TCG) |
-	       (spec->arch == VM_ARCH_ARM64 ? ARM64 : AMD64) | JSON;
+	       (spec->arch == VM_ARCH_ARM64 ? ARM64 : AMD64) | (spec->tap_fd >= 0 ? NIC : 0) | JSON;
 }
 
 static int argv_check(const struct vm_argv_spec *spec)
@@ -243,6 +250,7 @@ static int argv_fill(const struct vm_argv_spec *spec, struct vm_argv *argv)
 		{"root_bytes", NULL, SANDBOX_ROOT_DISK_BYTES},
 		{"qmp_fd", NULL, (unsigned int)spec->qmp_fd},
 		{"agent_fd", NULL, (unsigned int)spec->agent_fd},
+		{"tap_fd", NULL, (unsigned int)spec->tap_fd},
 	};
 	unsigned int state = argv_state(spec);
 	int r = argv_push(argv, strdup(spec->qemu_path));

@@ -31,6 +31,7 @@ struct vm_argv_spec {
 	const char *upper_disk; /* clone only: raw image */
 	int qmp_fd;		/* listening sockets, as the child numbers them */
 	int agent_fd;
+	int tap_fd; /* IFF_VNET_HDR; -EBADF: no NIC. The same for a template and its clones */
 };
 
 /* Zero-initialised is empty. */

@@ -71,6 +71,7 @@ static int boot_spawn(struct vmm *vmm, struct vm_shape shape, bool kvm, const ch
 		.upper_disk = upper,
 		.qmp_fd = 3,
 		.agent_fd = 4,
+		.tap_fd = -EBADF,
 	};
 	int r;
 

@@ -192,6 +192,7 @@ static int sandbox_spawn(struct sandbox *sb, const struct sandbox_spec *spec,
 		.upper_disk = spec->upper_disk ?: upper,
 		.qmp_fd = 3,
 		.agent_fd = 4,
+		.tap_fd = -EBADF,
 	};
 	int r;
 

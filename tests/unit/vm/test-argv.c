@@ -19,6 +19,7 @@ static struct vm_argv_spec clone_spec(void)
 		.upper_disk = "/u/upper.ext4",
 		.qmp_fd = 3,
 		.agent_fd = 4,
+		.tap_fd = -EBADF,
 	};
 }
 
@@ -67,6 +68,22 @@ TEST(template_and_clone_have_the_same_devices)
 	ASSERT(!find(&clone, "-device", n));
 	ASSERT_STREQ(find(&clone, "-M", 0), find(&boot, "-M", 0));
 	ASSERT_STREQ(find(&clone, "-cpu", 0), find(&boot, "-cpu", 0));
+}
+
+/* Goal: a NIC is on the tap that was handed in, in its place on the bus, and boots nothing. */
+TEST(a_tap_makes_a_nic)
+{
+	__attribute__((cleanup(vm_argv_done))) struct vm_argv with = {}, without = {};
+	struct vm_argv_spec spec = clone_spec();
+
+	ASSERT_OK(vm_argv_build(&spec, &without));
+	ASSERT(!find(&without, "-netdev", 0));
+	ASSERT(!has(&without, "-device", "virtio-net"));
+	spec.tap_fd = 5;
+	ASSERT_OK(vm_argv_build(&spec, &with));
+	ASSERT_STREQ(find(&with, "-netdev", 0), "tap,id=n0,fd=5");
+	ASSERT(has(&with, "-device", "virtio-net-pci,netdev=n0,"));
+	ASSERT(has(&with, "-device", ",host_mtu=9000,romfile=,addr=0x4"));
 }
 
 TEST(a_clone_maps_memory_privately_and_waits)
