@@ -5,8 +5,9 @@
 usage: agent-vm.py boot DIR GUEST ROOT UPPER      boot; the agent's socket is DIR/agent.sock
        agent-vm.py template DIR GUEST [MASTER]    boot on empty disks (or the master of upper disks),
                                                   save as a template in DIR
-       agent-vm.py clone DIR GUEST ROOT UPPER     a clone of that template, resumed
+       agent-vm.py clone DIR GUEST ROOT UPPER     a clone of that template, resumed; in DIR/$CLONE ("clone")
 
+$TAP_FD, an open tap with IFF_VNET_HDR, is the NIC: for a template and its clones, or for none of them.
 GUEST is the folder that guest/build.sh made. The VM ends when this program is ended.
 """
 import json, os, signal, socket, subprocess, sys, time
@@ -36,7 +37,11 @@ def qemu(d, guest, root, upper, memory, share, extra=()):
         "-device", "virtserialport,id=port,chardev=vs,name=arca.agent,nr=1",
         "-serial", f"file:{d}/console.log",
         "-qmp", f"unix:{d}/qmp.sock,server=on,wait=off", *extra]
-    return subprocess.Popen(argv)
+    tap = os.environ.get("TAP_FD")
+    if tap:
+        argv += ["-netdev", f"tap,id=n0,fd={tap}", "-device",
+                 "virtio-net-pci,netdev=n0,mac=02:61:00:00:00:00,host_mtu=9000,romfile=,addr=0x4"]
+    return subprocess.Popen(argv, pass_fds=[int(tap)] if tap else [])
 
 
 class Qmp:
@@ -103,7 +108,7 @@ def main():
         q.cmd("quit")
         p.wait()
     elif verb == "clone":
-        c = f"{d}/clone"
+        c = f"{d}/{os.environ.get('CLONE', 'clone')}"
         os.makedirs(c, exist_ok=True)
         p = qemu(c, guest, sys.argv[4], sys.argv[5], f"{d}/memory", "off",
                  ("-incoming", "defer"))
