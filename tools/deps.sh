@@ -12,7 +12,8 @@ build="build-essential meson ninja-build pkg-config cpio lz4 zstd dpkg-dev
 	libmicrohttpd-dev libgnutls28-dev libjansson-dev libsqlite3-dev libnghttp2-dev
 	libprotobuf-c-dev protobuf-c-compiler libuv1-dev libarchive-dev liblzma-dev libisal-dev libzstd-dev
 	zlib1g-dev libseccomp-dev uthash-dev nettle-dev libcurl4-gnutls-dev
-	qemu-system-x86 qemu-utils e2fsprogs erofs-utils kmod xz-utils jq curl ca-certificates binutils"
+	qemu-system-x86 qemu-utils e2fsprogs erofs-utils kmod xz-utils jq curl ca-certificates binutils
+	passt nftables"
 test="clang clang-format clang-tidy cppcheck libclang-rt-14-dev mmdebstrap attr iproute2 bind9-dnsutils
 	python3 socat openssl apache2-utils skopeo umoci isal"
 

@@ -6,7 +6,7 @@ declare -A sees=(
 	[base]="base" [rpc]="base rpc" [http]="base http" [store]="base store" [registry]="base registry"
 	[image]="base store registry image" [vm]="base rpc vm" [net]="base rpc store net"
 	[core]="base rpc store registry image vm net core" [api]="base http registry image core vm api"
-	[daemon]="base http store registry image vm core api daemon" [agent]="base rpc agent" [forward]="base forward"
+	[daemon]="base http store registry image vm net core api daemon" [agent]="base rpc agent" [forward]="base forward"
 )
 bad=0
 for dir in src/*/; do

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* underlay_impl.h - what the files of the underlay share; everything here is its thread's */
+#pragma once
+
+#include <pthread.h>
+
+#include "net/underlay.h"
+#include "net/uplink.h"
+
+#define UNDERLAY_RECORD_FORWARD "forward.pid" /* of the forwarder: it lives in the namespace */
+
+struct underlay_job {
+	int (*fn)(struct underlay *underlay, void *arg);
+	void *arg;
+	int result;
+	bool done;
+	struct underlay_job *prev, *next;
+};
+
+struct underlay {
+	char *dir;   /* owned */
+	char *nft;   /* owned; NULL: searched */
+	char *pasta; /* owned; NULL: searched */
+	pthread_t thread;
+	int wake_fd;	/* eventfd: a job, or the end */
+	int host_ns_fd; /* the daemon's own namespace */
+	int ns_fd;	/* ours; -EBADF: none yet */
+	int route_fd;	/* rtnetlink inside it */
+	uint16_t next_index;
+	bool setup_done;
+	struct uplink uplink;
+	uint8_t host_gateway[(UNDERLAY_INDEX_MAX + 8) / 8]; /* bits: members of the set */
+
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t cond;
+	struct underlay_job *jobs;
+	bool stopping;
+	struct underlay_status status;
+};
+
+int underlay_ns_enter(struct underlay *u, struct err *err);
+void underlay_ns_remove(struct underlay *u);
+int underlay_ns_configure(struct underlay *u, struct err *err);
+int underlay_sysctl_late(void);
+
+int underlay_rules_load(struct underlay *u, struct err *err);
+int underlay_rules_host_gateway(struct underlay *u, uint16_t index, bool on, struct err *err);
+bool underlay_is_host_gateway(const struct underlay *u, uint16_t index);
+
+int underlay_tap_make(struct underlay *u, int *ret_fd, struct underlay_addr *ret_addr,
+		      struct err *err);
+int underlay_tap_list(struct underlay *u, underlay_tap_fn fn, void *user);
+int underlay_link_index(const struct underlay *u, const char *name, int *ret_ifindex);

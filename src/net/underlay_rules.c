@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * underlay_rules.c - the one rule set of the namespace, and who may reach the host
+ *
+ * DOC: Theory of operation
+ *
+ * The rules know interfaces, not VMs: a packet from a tap must have a source address that is routed
+ * to that tap (both families), so addresses are as good as interface names afterwards. The table is
+ * replaced as a whole in one transaction; connections that exist live on. The set hostgw has the
+ * taps of VMs that asked for the host; it is read back before a reload. A name in it survives its
+ * tap, so underlay_tap_make() takes it away before an index is used again.
+ *
+ * WireGuard's packets between VMs are not tracked: no VM can fill the connection table with them.
+ * New connections to the outside are counted by source.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/fs.h"
+#include "base/spawn.h"
+#include "net/underlay_impl.h"
+
+#define RULES_NFT_PATH "/usr/sbin/nft" /* where a user's PATH does not lead */
+#define RULES_OUTPUT_MAX MIB(1)
+
+/* %s: the elements of hostgw. nft(8) says what the words mean. */
+static const char rules_text[] =
+	"table inet arca\n"
+	"delete table inet arca\n"
+	"table inet arca {\n"
+	"	set hostgw { type ifname; %s }\n"
+	"	set flows4 { type ipv4_addr; size 65535; flags dynamic; }\n"
+	"	set flows6 { type ipv6_addr; size 65535; flags dynamic; }\n"
+	"	chain prerouting {\n"
+	"		type filter hook prerouting priority raw; policy accept;\n"
+	"		iifname != \"a*\" return\n"
+	"		fib saddr . iif oif missing drop\n"
+	"		ip daddr 198.18.0.0/16 ip daddr != 198.18.0.1 udp dport 51820-52075 "
+	"notrack\n"
+	"		ip6 daddr fd61:7263:6100::/48 ip6 daddr != fd61:7263:6100::1 udp dport "
+	"51820-52075 notrack\n"
+	"	}\n"
+	"	chain input {\n"
+	"		type filter hook input priority filter; policy drop;\n"
+	"		iif lo accept\n"
+	"		ct state established,related accept\n"
+	"		iifname \"a*\" icmp type echo-request accept\n"
+	"		iifname \"a*\" icmpv6 type { echo-request, nd-neighbor-solicit, "
+	"nd-neighbor-advert } accept\n"
+	"		iifname \"up0\" icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, "
+	"nd-router-advert } accept\n"
+	"	}\n"
+	"	chain forward {\n"
+	"		type filter hook forward priority filter; policy drop;\n"
+	"		iifname \"a*\" oifname \"a*\" udp sport 51820-52075 udp dport 51820-52075 "
+	"accept\n"
+	"		iifname \"a*\" oifname \"up0\" goto out\n"
+	"		iifname \"up0\" oifname \"a*\" ct state established,related accept\n"
+	"	}\n"
+	"	chain out {\n"
+	"		ct state established,related accept\n"
+	"		ct state invalid drop\n"
+	"		add @flows4 { ip saddr ct count over 4096 } drop\n"
+	"		add @flows6 { ip6 saddr ct count over 4096 } drop\n"
+	"		ip daddr 198.19.255.3 udp dport 53 accept\n"
+	"		ip daddr 198.19.255.3 tcp dport 53 accept\n"
+	"		ip daddr 198.19.255.1 iifname @hostgw accept\n"
+	"		ip daddr { 0.0.0.0/8, 127.0.0.0/8, 198.18.0.0/15, 224.0.0.0/3 } reject "
+	"with "
+	"icmp admin-prohibited\n"
+	"		ip6 daddr fd61:7263:6100::/40 reject with icmpv6 admin-prohibited\n"
+	"		ip6 daddr { 2000::/3, fc00::/7, 64:ff9b::/96 } accept\n"
+	"		meta nfproto ipv6 reject with icmpv6 admin-prohibited\n"
+	"		accept\n"
+	"	}\n"
+	"	chain postrouting {\n"
+	"		type nat hook postrouting priority srcnat; policy accept;\n"
+	"		oifname \"up0\" masquerade\n"
+	"	}\n"
+	"}\n";
+
+bool underlay_is_host_gateway(const struct underlay *u, uint16_t index)
+{
+	return u->host_gateway[index / 8] & (1U << (index % 8));
+}
+
+static void rules_remember(struct underlay *u, uint16_t index, bool on)
+{
+	uint8_t bit = (uint8_t)(1U << (index % 8));
+
+	if (on)
+		u->host_gateway[index / 8] |= bit;
+	else
+		u->host_gateway[index / 8] &= (uint8_t)~bit;
+}
+
+static int rules_spawn(const struct underlay *u, const char *const *words, int in_fd, int out_fd,
+		       pid_t *ret_pid)
+{
+	const char *argv[8] = {u->nft ? u->nft : "nft"};
+	struct spawn_spec spec = {
+		.argv = argv, .stdin_fd = in_fd, .stdout_fd = out_fd, .stderr_fd = out_fd};
+	int r;
+
+	for (size_t i = 0; words[i] && i + 2 < ARRAY_SIZE(argv); i++)
+		argv[i + 1] = words[i];
+	r = spawn_process(&spec, ret_pid, NULL);
+	if (r == -ENOENT && !u->nft) {
+		argv[0] = RULES_NFT_PATH;
+		r = spawn_process(&spec, ret_pid, NULL);
+	}
+	return r;
+}
+
+/* What it says, errors included; nft reads all of its input before it says anything. */
+static int rules_talk(int in_fd, int out_fd, const char *input, struct buf *output)
+{
+	char data[4096];
+	int r = input ? fs_write_all(in_fd, input, strlen(input)) : 0;
+
+	(void)close(in_fd); /* a pipe */
+	for (;;) {
+		ssize_t n = fs_read_full(out_fd, data, sizeof(data));
+
+		if (n <= 0)
+			return n < 0 ? (int)n : r;
+		if (output->len < RULES_OUTPUT_MAX)
+			buf_add(output, data, (size_t)n);
+	}
+}
+
+static int rules_nft(const struct underlay *u, const char *const *words, const char *input,
+		     struct buf *output, struct err *err)
+{
+	_cleanup_close_ int in_read = -EBADF, in_write = -EBADF, out_read = -EBADF,
+			    out_write = -EBADF;
+	int pipe_in[2], pipe_out[2], status, r;
+	pid_t pid;
+
+	if (pipe2(pipe_in, O_CLOEXEC) < 0)
+		return err_sys(err, -errno, "cannot make a pipe for nft");
+	in_read = pipe_in[0];
+	in_write = pipe_in[1];
+	if (pipe2(pipe_out, O_CLOEXEC) < 0)
+		return err_sys(err, -errno, "cannot make a pipe for nft");
+	out_read = pipe_out[0];
+	out_write = pipe_out[1];
+	r = rules_spawn(u, words, in_read, out_write, &pid);
+	if (r == -ENOENT)
+		return err_user(err, ERR_UNAVAILABLE,
+				"nft is not installed, and containers need it for their network: "
+				"install the package nftables");
+	if (r < 0)
+		return err_sys(err, r, "cannot start nft");
+	cleanup_close(&in_read);
+	cleanup_close(&out_write);
+	in_read = out_write = -EBADF;
+	r = rules_talk(TAKE_FD(in_write), out_read, input, output);
+	(void)spawn_wait(pid, &status); /* a child of ours: only EINTR, which it handles */
+	if (status != 0)
+		return err_sys(err, -EIO, "nft refuses the underlay's rules: %.*s",
+			       output->len > 400 ? 400 : (int)output->len,
+			       output->len ? output->data : "");
+	return r < 0 ? err_sys(err, r, "cannot talk to nft") : 0;
+}
+
+/* Members of the set as the kernel has it, from nft's text: elements = { "a5", "a7" }. */
+static void rules_read_members(struct underlay *u)
+{
+	static const char *const words[] = {"list", "set", "inet", "arca", "hostgw", NULL};
+	_cleanup_buf_ struct buf output = {};
+	struct err ignored = {};
+	const char *p;
+
+	/* A new namespace has no such set. */
+	if (rules_nft(u, words, NULL, &output, &ignored) < 0 || !output.len)
+		return;
+	for (p = output.data; (p = strstr(p, "\"a")); p += 2) {
+		unsigned long index = strtoul(p + 2, NULL, 10);
+
+		if (index >= UNDERLAY_INDEX_MIN && index <= UNDERLAY_INDEX_MAX)
+			rules_remember(u, (uint16_t)index, true);
+	}
+}
+
+static void rules_write_members(const struct underlay *u, struct buf *text)
+{
+	const char *before = "elements = {";
+
+	for (unsigned int i = UNDERLAY_INDEX_MIN; i <= UNDERLAY_INDEX_MAX; i++) {
+		if (!underlay_is_host_gateway(u, (uint16_t)i))
+			continue;
+		buf_addf(text, "%s \"a%u\"", before, i);
+		before = ",";
+	}
+	if (text->len)
+		buf_adds(text, " }");
+}
+
+/**
+ * underlay_rules_load() - Put the whole rule set in force, whatever was there
+ * @u:	 Underlay; its thread is in the namespace
+ * @err: Filled on failure; names the package that is missing
+ *
+ * Return: 0, or negative errno
+ */
+int underlay_rules_load(struct underlay *u, struct err *err)
+{
+	static const char *const words[] = {"-f", "-", NULL};
+	_cleanup_buf_ struct buf members = {}, text = {}, output = {};
+
+	rules_read_members(u);
+	rules_write_members(u, &members);
+	buf_addf(&text, rules_text, members.len ? members.data : "");
+	if (members.failed || text.failed)
+		return err_oom(err);
+	return rules_nft(u, words, text.data, &output, err);
+}
+
+/**
+ * underlay_rules_host_gateway() - The work of underlay_host_gateway(), in the namespace
+ * @u:	   Underlay, set up
+ * @index: VM
+ * @on:	   Whether it may reach the host
+ * @err:   Filled on failure
+ *
+ * Return: 0, or negative errno
+ */
+int underlay_rules_host_gateway(struct underlay *u, uint16_t index, bool on, struct err *err)
+{
+	static const char *const words[] = {"-f", "-", NULL};
+	_cleanup_buf_ struct buf output = {};
+	char text[96];
+	int r;
+
+	if (index < UNDERLAY_INDEX_MIN || index > UNDERLAY_INDEX_MAX)
+		return err_user(err, ERR_INVALID, "%u is no VM's index", index);
+	if (underlay_is_host_gateway(u, index) == on)
+		return 0;
+	(void)snprintf(text, sizeof(text), "%s element inet arca hostgw { \"a%u\" }\n",
+		       on ? "add" : "delete", index);
+	r = rules_nft(u, words, text, &output, err);
+	if (r == 0)
+		rules_remember(u, index, on);
+	return r;
+}
