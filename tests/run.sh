@@ -48,7 +48,7 @@ part_fuzz() {
 	done
 }
 part_integration() {
-	for f in tests/api/*.sh tests/vm/*.sh tests/compat/*.sh tests/fault/*.sh; do
+	for f in tests/net/*.sh tests/api/*.sh tests/vm/*.sh tests/compat/*.sh tests/fault/*.sh; do
 		[ -e "$f" ] || continue
 		BUILD=$build tap "$(basename "$(dirname "$f")")/$(basename "$f" .sh)" bash "$f"
 	done

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * guest.c - where the guest's kernel and initrd are, and the image for rehearsals
+ * guest.c - where the guest's kernel and initrd are, the image for rehearsals, and the forwarder
  *
- * In a build folder they lie in guest/ beside arcad, installed in ../lib/arca/ from its folder.
+ * In a build folder the guest lies in guest/ beside arcad, installed in ../lib/arca/ from its
+ * folder. The forwarder of published ports lies beside arcad in both.
  */
 #include "daemon/guest.h"
 
@@ -17,6 +18,20 @@
 #include "base/str.h"
 
 static const char *const guest_folders[] = {"guest", "../lib/arca"};
+
+static int guest_find_forwarder(const char *dir, struct options *opts, struct err *err)
+{
+	if (!opts->forwarder)
+		opts->forwarder = str_format("%s/arca-forward", dir);
+	if (!opts->forwarder)
+		return err_oom(err);
+	if (fs_exists(opts->forwarder))
+		return 0;
+	return err_user(err, ERR_INVALID,
+			"there is no forwarder of published ports at %s: run make, or name it with "
+			"--forwarder",
+			opts->forwarder);
+}
 
 static int guest_find_file(const char *dir, const char *name, char **field)
 {
@@ -34,7 +49,7 @@ static int guest_find_file(const char *dir, const char *name, char **field)
 }
 
 /**
- * guest_find() - Fill opts->kernel, initrd and rehearsal where they were not given
+ * guest_find() - Fill opts->kernel, initrd, rehearsal and forwarder where they were not given
  * @opts: Options
  * @err:  Filled on failure
  *
@@ -65,5 +80,5 @@ int guest_find(struct options *opts, struct err *err)
 		if (!fs_exists(*files[i].field))
 			return err_user(err, ERR_INVALID, "there is no file %s", *files[i].field);
 	}
-	return 0;
+	return guest_find_forwarder(self, opts, err);
 }

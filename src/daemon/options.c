@@ -93,6 +93,8 @@ static const struct option options_table[] = {
 	{"vm-pool", 0, "vm-pool", OPT_COUNT, FIELD(vm_pool),
 	 "VMs kept ready for the next starts (2); 0: every start clones one"},
 	{"qemu", 0, "qemu", OPT_STRING, FIELD(qemu), "QEMU to use instead of the one in PATH"},
+	{"forwarder", 0, "forwarder", OPT_STRING, FIELD(forwarder),
+	 "Program that forwards published ports"},
 	{"kernel", 0, "kernel", OPT_STRING, FIELD(kernel), "Guest kernel (vmlinux)"},
 	{"initrd", 0, "initrd", OPT_STRING, FIELD(initrd), "Guest initrd"},
 	{"rehearsal", 0, "rehearsal", OPT_STRING, FIELD(rehearsal),

@@ -23,7 +23,7 @@ struct options {
 	struct option_list hosts, labels, log_opts, registry_mirrors, insecure_registries;
 	char *data_root, *exec_root, *config_file, *pidfile, *group, *log_driver; /* owned */
 	char *tls_cacert, *tls_cert, *tls_key;					  /* owned */
-	char *qemu, *kernel, *initrd, *rehearsal; /* owned; NULL: found */
+	char *qemu, *kernel, *initrd, *rehearsal, *forwarder; /* owned; NULL: found */
 	enum log_level log_level;
 	bool debug, tls, tls_verify;
 	bool show_version, show_help, validate;

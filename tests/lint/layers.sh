@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# The layer law: base < rpc, http, store, registry < image, vm, net < core < api < daemon; agent sees only base and rpc.
+# The layer law: base < rpc, http, store, registry, forward < image, vm, net < core < api < daemon; agent sees only base
+# and rpc. net sees of forward its protocol; forward is a program of its own, on base alone.
 cd "$(dirname "$0")/../.." || exit 1
 declare -A sees=(
 	[base]="base" [rpc]="base rpc" [http]="base http" [store]="base store" [registry]="base registry"
-	[image]="base store registry image" [vm]="base rpc vm" [net]="base rpc store net"
+	[image]="base store registry image" [vm]="base rpc vm" [net]="base rpc store forward net"
 	[core]="base rpc store registry image vm net core" [api]="base http registry image core vm api"
 	[daemon]="base http store registry image vm net core api daemon" [agent]="base rpc agent" [forward]="base forward"
 )

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* listen.h - sockets in the host's network namespace, opened by a thread that lives there */
+#pragma once
+
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "forward/wire.h"
+
+int listen_init(int host_ns_fd);
+int listen_open(uint8_t proto, const struct forward_ip *ip, uint16_t port, int *ret_fd,
+		uint16_t *ret_port);
+socklen_t listen_address(const struct forward_ip *ip, uint16_t port,
+			 struct sockaddr_storage *ret_addr);
