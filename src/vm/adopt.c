@@ -51,15 +51,18 @@ static int adopt_hello(struct sandbox *sb, Arca__V1__HelloResponse **ret_hello, 
 {
 	Arca__V1__HelloRequest hello = ARCA__V1__HELLO_REQUEST__INIT;
 	ProtobufCMessage *reply = NULL;
+	Arca__V1__Underlay underlay;
 	int r;
 
 	hello.token = (ProtobufCBinaryData){RPC_TOKEN_LEN, sb->record.token};
 	hello.realtime_ns = clock_realtime_ns();
+	sandbox_fill_hello(sb, &hello, &underlay);
 	r = rpc_call(sb->rpc, "/arca.v1.Sandbox/Hello", &hello.base,
 		     &arca__v1__hello_response__descriptor, ADOPT_TIMEOUT_MS, &reply, err);
 	if (r != 0)
 		return r < 0 ? r : -EPROTO;
 	*ret_hello = (Arca__V1__HelloResponse *)reply;
+	sandbox_keep_keys(sb, *ret_hello);
 	return 0;
 }
 
@@ -118,6 +121,8 @@ int sandbox_adopt(struct vmm *vmm, const char *id, sandbox_gone_fn gone, void *u
 	if (r < 0)
 		return err_sys(err, r, "cannot take over the VM of %.12s", id);
 	sb->running = true;
+	if (sb->record.nic && vmm->nics.find)
+		vmm->nics.find(vmm->nics.user, sb->record.nic, &sb->nic);
 	r = adopt_connect(sb, ret_hello, &why);
 	if (r < 0) {
 		log_warn("the VM of %.12s cannot be taken over and is ended: %s", id, why.msg);

@@ -57,7 +57,7 @@ static int boot_spawn(struct vmm *vmm, struct vm_shape shape, bool kvm, const ch
 {
 	_cleanup_free_ char *memory = str_format("%s/memory", dir);
 	_cleanup_free_ char *upper = str_format("%s/upper.ext4", dir);
-	_cleanup_close_ int qmp_fd = -EBADF, agent_fd = -EBADF;
+	_cleanup_close_ int qmp_fd = -EBADF, agent_fd = -EBADF, tap_fd = -EBADF;
 	_cleanup_(vm_argv_done) struct vm_argv argv = {};
 	struct vm_argv_spec spec = {
 		.arch = vm_arch_host(),
@@ -73,6 +73,7 @@ static int boot_spawn(struct vmm *vmm, struct vm_shape shape, bool kvm, const ch
 		.agent_fd = 4,
 		.tap_fd = -EBADF,
 	};
+	struct vm_nic nic = {.fd = -EBADF};
 	int r;
 
 	if (!memory || !upper)
@@ -80,6 +81,13 @@ static int boot_spawn(struct vmm *vmm, struct vm_shape shape, bool kvm, const ch
 	r = upper_disk_create(vmm, upper, err);
 	if (r < 0)
 		return r;
+	if (vmm->nics.open) { /* nothing is sent over it: it only has to be there */
+		r = vmm->nics.open(vmm->nics.user, &nic, err);
+		if (r < 0)
+			return r;
+		tap_fd = nic.fd;
+		spec.tap_fd = 5;
+	}
 	r = sock_listen(dir, "qmp.sock", &qmp_fd);
 	if (r == 0)
 		r = sock_listen(dir, "agent.sock", &agent_fd);
@@ -87,8 +95,8 @@ static int boot_spawn(struct vmm *vmm, struct vm_shape shape, bool kvm, const ch
 		r = vm_argv_build(&spec, &argv);
 	if (r < 0)
 		return err_sys(err, r, "cannot prepare a VM in %s", dir);
-	return qemu_spawn(vmm->loop, &argv, (int[]){qmp_fd, agent_fd}, 2, NULL, NULL, ret_qemu,
-			  err);
+	return qemu_spawn(vmm->loop, &argv, (int[]){qmp_fd, agent_fd, tap_fd}, tap_fd >= 0 ? 3 : 2,
+			  NULL, NULL, ret_qemu, err);
 }
 
 static int boot_hello(struct rpc_client *client, unsigned int timeout_ms,

@@ -34,8 +34,9 @@ int sandbox_record_write(const struct sandbox *sb)
 	json_t *o;
 
 	str_hex(sb->record.token, RPC_TOKEN_LEN, token);
-	o = json_pack("{s:i,s:I,s:s}", "pid", (int)sb->record.pid, "start_ticks",
-		      (json_int_t)sb->record.start_ticks, "token", token);
+	o = json_pack("{s:i,s:I,s:s,s:i}", "pid", (int)sb->record.pid, "start_ticks",
+		      (json_int_t)sb->record.start_ticks, "token", token, "nic",
+		      (int)sb->record.nic);
 	text = o ? json_dumps(o, JSON_COMPACT) : NULL;
 	json_decref(o);
 	if (!path || !text)
@@ -58,7 +59,7 @@ int sandbox_record_read(const char *dir, struct sandbox_record *ret_record)
 	json_int_t start_ticks;
 	const char *token;
 	json_t *o;
-	int pid, r;
+	int pid, nic = 0, r;
 
 	if (!path)
 		return -ENOMEM;
@@ -66,15 +67,16 @@ int sandbox_record_read(const char *dir, struct sandbox_record *ret_record)
 	if (r < 0)
 		return r;
 	o = json_loads(text, 0, NULL);
-	if (json_unpack(o, "{s:i,s:I,s:s}", "pid", &pid, "start_ticks", &start_ticks, "token",
-			&token) < 0 ||
-	    pid <= 1 || start_ticks <= 0 || strlen(token) != 2 * (size_t)RPC_TOKEN_LEN ||
+	if (json_unpack(o, "{s:i,s:I,s:s,s?i}", "pid", &pid, "start_ticks", &start_ticks, "token",
+			&token, "nic", &nic) < 0 ||
+	    nic < 0 || pid <= 1 || start_ticks <= 0 || strlen(token) != 2 * (size_t)RPC_TOKEN_LEN ||
 	    str_unhex(token, record.token, RPC_TOKEN_LEN) < 0)
 		r = -EBADMSG;
 	json_decref(o);
 	if (r < 0)
 		return r;
 	record.pid = pid;
+	record.nic = (unsigned int)nic;
 	record.start_ticks = (uint64_t)start_ticks;
 	*ret_record = record;
 	return 0;

@@ -33,7 +33,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "agent.pb-c.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fs.h"
@@ -131,6 +130,7 @@ int sandbox_new(struct vmm *vmm, const char *id, struct sandbox **ret_sandbox)
 	if (!sb)
 		return -ENOMEM;
 	sb->vmm = vmm;
+	sb->nic.fd = -EBADF;
 	sb->id = strdup(id);
 	sb->dir = str_format("%s/%s", vmm->run_dir, id);
 	pthread_mutex_init(&sb->lock, NULL);
@@ -178,7 +178,7 @@ static int sandbox_spawn(struct sandbox *sb, const struct sandbox_spec *spec,
 {
 	_cleanup_free_ char *name = str_format("arca-%.12s", sb->id);
 	_cleanup_free_ char *upper = sandbox_own_upper(sb);
-	_cleanup_close_ int qmp_fd = -EBADF, agent_fd = -EBADF;
+	_cleanup_close_ int qmp_fd = -EBADF, agent_fd = -EBADF, tap_fd = -EBADF;
 	_cleanup_(vm_argv_done) struct vm_argv argv = {};
 	struct vm_argv_spec argv_spec = {
 		.arch = vm_arch_host(),
@@ -194,10 +194,18 @@ static int sandbox_spawn(struct sandbox *sb, const struct sandbox_spec *spec,
 		.agent_fd = 4,
 		.tap_fd = -EBADF,
 	};
+	int fds[] = {-EBADF, -EBADF, state_fd, -EBADF};
 	int r;
 
 	if (!name || !upper)
 		return err_oom(err);
+	if (sb->vmm->nics.open) {
+		r = sb->vmm->nics.open(sb->vmm->nics.user, &sb->nic, err);
+		if (r < 0)
+			return r;
+		tap_fd = TAKE_FD(sb->nic.fd);
+		argv_spec.tap_fd = 6;
+	}
 	r = sandbox_make_dir(sb);
 	if (r < 0)
 		return err_sys(err, r, "cannot make %s", sb->dir);
@@ -213,8 +221,11 @@ static int sandbox_spawn(struct sandbox *sb, const struct sandbox_spec *spec,
 		r = vm_argv_build(&argv_spec, &argv);
 	if (r < 0)
 		return err_sys(err, r, "cannot prepare the VM of %.12s", sb->id);
-	return qemu_spawn(sb->vmm->loop, &argv, (int[]){qmp_fd, agent_fd, state_fd}, 3,
-			  sandbox_on_gone, sb, &sb->qemu, err);
+	fds[0] = qmp_fd;
+	fds[1] = agent_fd;
+	fds[3] = tap_fd;
+	return qemu_spawn(sb->vmm->loop, &argv, fds, tap_fd >= 0 ? 4 : 3, sandbox_on_gone, sb,
+			  &sb->qemu, err);
 }
 
 /**
@@ -282,8 +293,27 @@ static void sandbox_stop_timer(void *user)
 	sb->hello_timer = NULL;
 }
 
-static void sandbox_on_hello(void *user UNUSED, ProtobufCMessage *message)
+/**
+ * sandbox_keep_keys() - Keys that a Hello's answer offers
+ * @sb:	   Sandbox
+ * @hello: Answer
+ */
+void sandbox_keep_keys(struct sandbox *sb, const Arca__V1__HelloResponse *hello)
 {
+	pthread_mutex_lock(&sb->lock);
+	for (size_t i = 0; i < VM_NIC_KEYS; i++) {
+		memset(sb->keys[i], 0, VM_KEY_LEN);
+		if (i < hello->n_offered_keys && hello->offered_keys[i].len == VM_KEY_LEN)
+			memcpy(sb->keys[i], hello->offered_keys[i].data, VM_KEY_LEN);
+	}
+	sb->greeted = true;
+	pthread_cond_broadcast(&sb->cond);
+	pthread_mutex_unlock(&sb->lock);
+}
+
+static void sandbox_on_hello(void *user, ProtobufCMessage *message)
+{
+	sandbox_keep_keys(user, (const Arca__V1__HelloResponse *)message);
 	protobuf_c_message_free_unpacked(message, NULL);
 }
 
@@ -296,6 +326,30 @@ static void sandbox_on_hello_closed(void *user, enum rpc_status status, const ch
 		return; /* a channel that ended has been dealt with */
 	log_warn("the agent of %.12s refused Hello: %s", sb->id, text ?: "");
 	qemu_kill(sb->qemu);
+}
+
+/**
+ * sandbox_fill_hello() - What every Hello says of the network card
+ * @sb:	      Sandbox
+ * @hello:    Filled; borrows from @sb and @underlay
+ * @underlay: Room for it
+ */
+void sandbox_fill_hello(const struct sandbox *sb, Arca__V1__HelloRequest *hello,
+			Arca__V1__Underlay *underlay)
+{
+	const struct vm_nic *nic = &sb->nic;
+
+	if (nic->index == 0)
+		return;
+	arca__v1__underlay__init(underlay);
+	underlay->mac = (ProtobufCBinaryData){sizeof(nic->mac), (uint8_t *)nic->mac};
+	underlay->v4 = (ProtobufCBinaryData){sizeof(nic->v4), (uint8_t *)nic->v4};
+	underlay->v6 = (ProtobufCBinaryData){sizeof(nic->v6), (uint8_t *)nic->v6};
+	underlay->gateway4 = (ProtobufCBinaryData){sizeof(nic->gateway4), (uint8_t *)nic->gateway4};
+	underlay->gateway6 = (ProtobufCBinaryData){sizeof(nic->gateway6), (uint8_t *)nic->gateway6};
+	underlay->mtu = nic->mtu;
+	hello->underlay = underlay;
+	hello->offers = VM_NIC_KEYS;
 }
 
 /**
@@ -314,6 +368,7 @@ int sandbox_say_hello(struct sandbox *sb, bool final)
 						  .closed = sandbox_on_hello_closed};
 	unsigned char entropy[SANDBOX_ENTROPY_LEN], machine_id[SANDBOX_MACHINE_ID_LEN];
 	Arca__V1__HelloRequest hello = ARCA__V1__HELLO_REQUEST__INIT;
+	Arca__V1__Underlay underlay;
 	struct rpc_stream *stream;
 	int r;
 
@@ -325,6 +380,7 @@ int sandbox_say_hello(struct sandbox *sb, bool final)
 		hello.token = (ProtobufCBinaryData){RPC_TOKEN_LEN, sb->record.token};
 	}
 	hello.realtime_ns = clock_realtime_ns();
+	sandbox_fill_hello(sb, &hello, &underlay);
 	r = loop_call(sb->vmm->loop, sandbox_start_timer, sb);
 	if (r < 0)
 		return r;
@@ -416,6 +472,7 @@ static int sandbox_run(struct sandbox *sb, bool final, struct err *err)
 
 	sb->record.pid = qemu_pid(sb->qemu);
 	sb->record.start_ticks = qemu_start_ticks(sb->qemu);
+	sb->record.nic = sb->nic.index;
 	random_bytes(sb->record.token, sizeof(sb->record.token));
 	r = sandbox_open_qmp(sb);
 	if (r == 0 && final) /* else nobody is to find it: a token on file is one that it knows */
@@ -533,6 +590,46 @@ struct rpc_client *sandbox_rpc(struct sandbox *sb)
 pid_t sandbox_pid(const struct sandbox *sb)
 {
 	return sb->record.pid;
+}
+
+/**
+ * sandbox_nic() - Its network card
+ * @sb: Sandbox
+ *
+ * Return: borrowed; its index is 0 if there is none
+ */
+const struct vm_nic *sandbox_nic(const struct sandbox *sb)
+{
+	return &sb->nic;
+}
+
+/**
+ * sandbox_keys() - Public keys that the VM has made ahead
+ * @sb:		Sandbox
+ * @timeout_ms: For its first answer, milliseconds; one out of the pool has given it already
+ * @keys:	Key i is for tunnel i; zeros where it has none
+ * @err:	Filled on failure
+ *
+ * Return: 0 or negative errno
+ */
+int sandbox_keys(struct sandbox *sb, unsigned int timeout_ms,
+		 uint8_t keys[static VM_NIC_KEYS][VM_KEY_LEN], struct err *err)
+{
+	int64_t end_ns = clock_monotonic_ns() + timeout_ms * NSEC_PER_MSEC;
+	struct timespec end = {.tv_sec = end_ns / NSEC_PER_SEC, .tv_nsec = end_ns % NSEC_PER_SEC};
+	int r = 0;
+
+	pthread_mutex_lock(&sb->lock);
+	while (!sb->greeted && !qemu_is_gone(sb->qemu) && r == 0)
+		r = -pthread_cond_timedwait(&sb->cond, &sb->lock, &end);
+	if (sb->greeted) {
+		memcpy(keys, sb->keys, sizeof(sb->keys));
+		r = 0;
+	} else if (r == 0) {
+		r = -EPIPE;
+	}
+	pthread_mutex_unlock(&sb->lock);
+	return r < 0 ? err_sys(err, r, "the agent of %.12s does not answer", sb->id) : 0;
 }
 
 /* Once, as soon as QEMU is gone: the next VM of this id may come before this object is freed. */

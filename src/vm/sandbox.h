@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent.pb-c.h"
 #include "rpc/client.h"
 #include "vm/vm.h"
 
@@ -19,6 +20,7 @@ struct sandbox_record {
 	pid_t pid;
 	uint64_t start_ticks;
 	unsigned char token[RPC_TOKEN_LEN];
+	unsigned int nic; /* index; 0: none */
 };
 
 struct sandbox {
@@ -29,6 +31,7 @@ struct sandbox {
 	struct qmp *qmp;	/* owned */
 	struct rpc_client *rpc; /* owned */
 	struct sandbox_record record;
+	struct vm_nic nic;		/* fd is QEMU's alone */
 	bool owns_dir;			/* dir was made, or taken over, by us */
 	struct loop_timer *hello_timer; /* owned; loop thread; until Hello is answered */
 
@@ -36,6 +39,8 @@ struct sandbox {
 	pthread_cond_t cond;
 	sandbox_gone_fn gone; /* NULL once nobody is to be told */
 	void *user;
+	bool greeted; /* a Hello was answered: keys are known */
+	uint8_t keys[VM_NIC_KEYS][VM_KEY_LEN];
 	bool running;  /* QEMU said RESUME */
 	bool broken;   /* QMP ended */
 	bool stopping; /* its end is no news */
@@ -50,6 +55,9 @@ int sandbox_new(struct vmm *vmm, const char *id, struct sandbox **ret_sandbox);
 int sandbox_clone(struct vmm *vmm, const struct sandbox_spec *spec, bool final,
 		  struct sandbox **ret_sandbox, struct err *err);
 int sandbox_say_hello(struct sandbox *sb, bool final);
+void sandbox_fill_hello(const struct sandbox *sb, Arca__V1__HelloRequest *hello,
+			Arca__V1__Underlay *underlay);
+void sandbox_keep_keys(struct sandbox *sb, const Arca__V1__HelloResponse *hello);
 char *sandbox_own_upper(const struct sandbox *sb);
 bool sandbox_publish(struct sandbox *sb, sandbox_gone_fn gone, void *user);
 void sandbox_on_gone(void *user);

@@ -15,6 +15,24 @@ struct sandbox;
 
 enum vm_accel { VM_ACCEL_AUTO, VM_ACCEL_KVM, VM_ACCEL_TCG };
 
+#define VM_NIC_KEYS 4 /* tunnels whose keys a VM has ahead */
+#define VM_KEY_LEN 32
+
+/* The host's end of a VM's network card, and what the VM is told of it. */
+struct vm_nic {
+	int fd;		    /* tap with IFF_VNET_HDR; owned by who holds the struct; -EBADF: none */
+	unsigned int index; /* names it for good; 0: no card */
+	uint8_t mac[6], v4[4], v6[16], gateway4[4], gateway6[16]; /* network order */
+	unsigned int mtu;
+};
+
+/* Where network cards come from; without `open` VMs have none. Any thread. */
+struct vm_nics {
+	int (*open)(void *user, struct vm_nic *ret_nic, struct err *err);
+	void (*find)(void *user, unsigned int index, struct vm_nic *ret_nic); /* fd: -EBADF */
+	void *user;
+};
+
 struct vm_config {
 	const char *qemu_path;	 /* NULL: qemu-system-x86_64 in PATH */
 	const char *kernel_path; /* vmlinux */
@@ -22,6 +40,7 @@ struct vm_config {
 	const char *template_dir; /* <data-root>/templates */
 	const char *run_dir;	  /* <exec-root>/vm: sockets, one folder a sandbox */
 	enum vm_accel accel;
+	struct vm_nics nics;
 };
 
 struct vm_shape {
@@ -92,6 +111,10 @@ int vmm_sweep(struct vmm *vmm, bool (*keep)(void *user, const char *id), void *u
 
 struct rpc_client *sandbox_rpc(struct sandbox *sb); /* borrowed until sandbox_free() */
 pid_t sandbox_pid(const struct sandbox *sb);
+const struct vm_nic *sandbox_nic(const struct sandbox *sb); /* borrowed; index 0: none */
+/* Public keys that the VM has made ahead; waits for them. Zeros where there is none. */
+int sandbox_keys(struct sandbox *sb, unsigned int timeout_ms,
+		 uint8_t keys[static VM_NIC_KEYS][VM_KEY_LEN], struct err *err);
 /* Ask the agent to unmount and power off, up to timeout_ms, then SIGKILL QEMU; waits until it is
  * gone. Not on the loop thread. */
 void sandbox_stop(struct sandbox *sb, unsigned int timeout_ms);

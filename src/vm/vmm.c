@@ -137,7 +137,7 @@ static int vmm_hash_file(struct sha256 *hash, const char *path, const char *what
 	return 0;
 }
 
-static int vmm_hash_argv(struct sha256 *hash)
+static int vmm_hash_argv(const struct vmm *vmm, struct sha256 *hash)
 {
 	_cleanup_(vm_argv_done) struct vm_argv boot = {}, clone = {};
 	struct vm_argv_spec spec = {
@@ -150,6 +150,7 @@ static int vmm_hash_argv(struct sha256 *hash)
 		.initrd_path = "initrd",
 		.root_disk = "root",
 		.upper_disk = "upper",
+		.tap_fd = vmm->nics.open ? 5 : -EBADF,
 	};
 	int r = vm_argv_build(&spec, &boot);
 
@@ -171,7 +172,7 @@ static int vmm_make_fingerprint(struct vmm *vmm, const char *version, struct err
 
 	sha256_start(&hash);
 	sha256_add(&hash, version, strlen(version));
-	r = vmm_hash_argv(&hash);
+	r = vmm_hash_argv(vmm, &hash);
 	if (r < 0)
 		return err_sys(err, r, "cannot make QEMU's command line");
 	r = vmm_hash_file(&hash, vmm->qemu_path, "emulator", err);
@@ -221,6 +222,7 @@ int vmm_new(struct loop *loop, const struct vm_config *config, struct vmm **ret_
 	vmm->hello_timeout_ms = VMM_HELLO_TIMEOUT_MS;
 	vmm->kvm_deadline_ms = VMM_KVM_DEADLINE_MS;
 	vmm->accel_wanted = config->accel;
+	vmm->nics = config->nics;
 	vmm->accel = config->accel;
 	pthread_mutex_init(&vmm->build_lock, NULL);
 	pthread_mutex_init(&vmm->lock, NULL);

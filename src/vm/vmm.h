@@ -33,6 +33,7 @@ struct vmm {
 	char fingerprint[VMM_FINGERPRINT_LEN + 1];
 	unsigned int hello_timeout_ms; /* for a clone's agent to answer */
 	unsigned int kvm_deadline_ms;  /* for a template's, while KVM is tried */
+	struct vm_nics nics;
 	enum vm_accel accel_wanted;
 	_Atomic enum vm_accel accel; /* as far as it is decided */
 
