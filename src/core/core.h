@@ -16,6 +16,8 @@ struct containers;
 struct execs;
 struct pulls;
 struct registry_options;
+struct underlay;
+struct forward;
 
 /* What inspect and /info call these */
 #define CORE_GRAPH_DRIVER "erofs"
@@ -41,6 +43,8 @@ struct core {
 	struct loop *loop;
 	struct store *store;
 	struct image_store *images;
+	struct underlay *underlay;
+	struct forward *forward;
 	struct vmm *vmm;
 	struct events *events;
 	struct containers *containers;

@@ -41,6 +41,7 @@
 #include "daemon/gc_check.h"
 #include "daemon/guest.h"
 #include "daemon/listen.h"
+#include "daemon/network.h"
 #include "daemon/options.h"
 #include "http/http.h"
 #include "image/image.h"
@@ -175,6 +176,17 @@ static void daemon_down_images(struct daemon *d)
 	image_store_free(d->core.images);
 }
 
+static int daemon_up_network(struct daemon *d, struct err *err)
+{
+	return network_up(d->opts.exec_root, d->opts.forwarder, &d->core.underlay,
+			  &d->core.forward, err);
+}
+
+static void daemon_down_network(struct daemon *d)
+{
+	network_down(d->core.underlay, d->core.forward);
+}
+
 static int daemon_up_vmm(struct daemon *d, struct err *err)
 {
 	_cleanup_free_ char *templates = daemon_path(d->opts.data_root, "templates");
@@ -186,6 +198,7 @@ static int daemon_up_vmm(struct daemon *d, struct err *err)
 		.template_dir = templates,
 		.run_dir = run,
 		.accel = d->opts.accel,
+		.nics = network_nics(d->core.underlay),
 	};
 
 	if (!templates || !run)
@@ -324,6 +337,7 @@ static const struct daemon_step daemon_steps[] = {
 	{"loop", daemon_up_loop, daemon_down_loop},
 	{"store", daemon_up_store, daemon_down_store},
 	{"images", daemon_up_images, daemon_down_images},
+	{"network", daemon_up_network, daemon_down_network},
 	{"vm", daemon_up_vmm, daemon_down_vmm},
 	{"containers", daemon_up_managers, daemon_down_managers},
 	{"template", daemon_up_warmer, daemon_down_warmer},
