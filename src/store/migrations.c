@@ -151,8 +151,78 @@ static const char migration_pushed_gzip[] =
 	"  blob_bytes INTEGER NOT NULL"
 	") STRICT;";
 
+/*
+ * Networks (core/networks_rows.c), their subnets and addresses (net/ipam.c), and what attaches a
+ * container to them (core/network_endpoint_rows.c). Addresses are 4 or 16 bytes in network order,
+ * so that they compare as numbers within a family. An endpoint has an id while its container runs.
+ * Containers made before networks existed get the endpoints that their configuration asked for.
+ */
+static const char migration_networks[] =
+	"CREATE TABLE networks ("
+	"  id TEXT PRIMARY KEY,"
+	"  name TEXT NOT NULL UNIQUE,"
+	"  created_ns INTEGER NOT NULL,"
+	"  driver TEXT NOT NULL,"
+	"  scope TEXT NOT NULL,"
+	"  ipv4 INTEGER NOT NULL,"
+	"  ipv6 INTEGER NOT NULL,"
+	"  internal INTEGER NOT NULL,"
+	"  attachable INTEGER NOT NULL,"
+	"  config_only INTEGER NOT NULL,"
+	"  config_from TEXT NOT NULL," /* name of a network, or '' */
+	"  predefined INTEGER NOT NULL,"
+	"  options TEXT NOT NULL," /* JSON object of strings */
+	"  labels TEXT NOT NULL,"  /* the same */
+	"  ipam TEXT NOT NULL"	   /* JSON: IPAM as inspect shows it */
+	") STRICT;"
+	"CREATE TABLE network_pools ("
+	"  network_id TEXT NOT NULL REFERENCES networks (id) ON DELETE CASCADE,"
+	"  position INTEGER NOT NULL,"
+	"  first BLOB NOT NULL UNIQUE," /* of the subnet */
+	"  last BLOB NOT NULL UNIQUE,"
+	"  bits INTEGER NOT NULL,"
+	"  range_first BLOB NOT NULL," /* what is given to those who ask for none by number */
+	"  range_last BLOB NOT NULL,"
+	"  range_bits INTEGER NOT NULL,"
+	"  asked INTEGER NOT NULL," /* the subnet was asked for by number */
+	"  PRIMARY KEY (network_id, position)"
+	") STRICT;"
+	"CREATE TABLE network_addresses ("
+	"  network_id TEXT NOT NULL REFERENCES networks (id) ON DELETE CASCADE,"
+	"  address BLOB NOT NULL,"
+	"  owner TEXT NOT NULL,"   /* a container's id, 'gateway' or 'aux' */
+	"  used INTEGER NOT NULL," /* 0: rests with its owner */
+	"  PRIMARY KEY (network_id, address)"
+	") STRICT, WITHOUT ROWID;"
+	"CREATE INDEX network_addresses_by_owner ON network_addresses (owner);"
+	"CREATE TABLE endpoints ("
+	"  container_id TEXT NOT NULL,"
+	"  network TEXT NOT NULL,"		    /* as the client named it */
+	"  settings TEXT NOT NULL,"		    /* JSON: what the client asked for */
+	"  network_id TEXT NOT NULL DEFAULT '',"    /* once it was found */
+	"  endpoint_id TEXT NOT NULL DEFAULT '',"   /* while the container runs */
+	"  mac TEXT NOT NULL DEFAULT '',"	    /* the same */
+	"  interface TEXT NOT NULL DEFAULT '',"	    /* the same: eth0 */
+	"  dns_names TEXT NOT NULL DEFAULT 'null'," /* JSON array, or null */
+	"  PRIMARY KEY (container_id, network)"
+	") STRICT;"
+	"CREATE INDEX endpoints_by_network ON endpoints (network_id);"
+	"CREATE UNIQUE INDEX endpoints_by_id ON endpoints (endpoint_id) WHERE endpoint_id <> '';"
+	"ALTER TABLE containers ADD COLUMN sandbox_id TEXT NOT NULL DEFAULT '';"
+	"CREATE TRIGGER containers_leave_networks AFTER DELETE ON containers BEGIN"
+	"  DELETE FROM endpoints WHERE container_id = OLD.id;"
+	"  DELETE FROM network_addresses WHERE owner = OLD.id;"
+	" END;"
+	"INSERT INTO endpoints (container_id, network, settings)"
+	"  SELECT c.id, e.key, coalesce(e.value, '{}')"
+	"  FROM containers c, json_each(c.networking, '$.EndpointsConfig') e;"
+	"INSERT INTO endpoints (container_id, network, settings)"
+	"  SELECT id, json_extract(host_config, '$.NetworkMode'), '{}' FROM containers"
+	"  WHERE coalesce(json_extract(host_config, '$.NetworkMode'), '') <> ''"
+	"  AND id NOT IN (SELECT container_id FROM endpoints);";
+
 const char *const store_migrations[] = {
-	migration_images, migration_execs_events, migration_containers,
-	migration_pulls,  migration_lists,	  migration_pushed_gzip,
+	migration_images, migration_execs_events, migration_containers, migration_pulls,
+	migration_lists,  migration_pushed_gzip,  migration_networks,
 };
 const size_t store_migrations_n = ARRAY_SIZE(store_migrations);

@@ -132,6 +132,58 @@ static int values_row(void *user, struct store_row *row)
 	return 0;
 }
 
+static int run_step(sqlite3 *db, size_t step)
+{
+	return sqlite3_exec(db, store_migrations[step], NULL, NULL, NULL) == SQLITE_OK ? 0 : -EIO;
+}
+
+/* Steps before the one that makes networks. */
+static size_t steps_before_networks(void)
+{
+	size_t n = 0;
+
+	while (n < store_migrations_n && !strstr(store_migrations[n], "CREATE TABLE networks "))
+		n++;
+	return n;
+}
+
+/* Goal: containers of a daemon without networks get the endpoints they were created with. */
+TEST(containers_get_their_endpoints)
+{
+	static const char rows[] =
+		"INSERT INTO containers (id, name, created_ns, image_id, image_bytes, platform,"
+		" rootfs, config, host_config, networking, state) VALUES"
+		" ('a', 'a', 0, '', 0, '', '', '{}', '{\"NetworkMode\":\"none\"}', '{}', 'exited'),"
+		" ('b', 'b', 0, '', 0, '', '', '{}', '{\"NetworkMode\":\"bridge\"}',"
+		"  '{\"EndpointsConfig\":{\"n\":{\"Aliases\":[\"x\"]},\"m\":null}}', 'created');";
+	FIXTURE;
+	sqlite3 *db = NULL;
+	char version[64];
+
+	(void)snprintf(f.dir, sizeof(f.dir), "/tmp/test-store-XXXXXX");
+	ASSERT(mkdtemp(f.dir) != NULL);
+	(void)snprintf(f.path, sizeof(f.path), "%s/arca.db", f.dir);
+	ASSERT_EQ(sqlite3_open(f.path, &db), SQLITE_OK);
+	for (size_t i = 0; i < steps_before_networks(); i++)
+		ASSERT_OK(run_step(db, i));
+	(void)snprintf(version, sizeof(version), "PRAGMA user_version = %zu",
+		       steps_before_networks());
+	ASSERT_EQ(sqlite3_exec(db, rows, NULL, NULL, NULL), SQLITE_OK);
+	ASSERT_EQ(sqlite3_exec(db, version, NULL, NULL, NULL), SQLITE_OK);
+	ASSERT_EQ(sqlite3_close(db), SQLITE_OK);
+	ASSERT_OK(store_open(f.path, &f.store, NULL));
+	ASSERT_EQ(count(f.store, "SELECT count(*) FROM endpoints"), 3);
+	ASSERT_EQ(count(f.store, "SELECT count(*) FROM endpoints WHERE container_id = 'a'"
+				 " AND network = 'none' AND settings = '{}'"),
+		  1);
+	ASSERT_EQ(count(f.store, "SELECT count(*) FROM endpoints WHERE container_id = 'b'"
+				 " AND network = 'n' AND settings = '{\"Aliases\":[\"x\"]}'"),
+		  1);
+	ASSERT_EQ(count(f.store, "SELECT count(*) FROM endpoints WHERE container_id = 'b'"
+				 " AND network = 'm' AND settings = '{}'"),
+		  1);
+}
+
 TEST(values_come_back_as_they_went)
 {
 	struct values v = {.empty_len = 7};
