@@ -58,6 +58,10 @@ int container_kill(struct containers *cs, const char *ref,
 int container_pause(struct containers *cs, const char *ref, bool pause, struct err *err);
 int container_remove(struct containers *cs, const char *ref, bool force, bool volumes,
 		     struct err *err);
+int container_connect(struct containers *cs, const char *network, const char *ref,
+		      const json_t *settings /* NULL */, struct err *err);
+int container_disconnect(struct containers *cs, const char *network, const char *ref, bool force,
+			 struct err *err);
 int container_rename(struct containers *cs, const char *ref, const char *name, struct err *err);
 int container_update(struct containers *cs, const char *ref, json_t *update, json_t *warnings,
 		     struct err *err);

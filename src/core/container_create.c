@@ -20,6 +20,7 @@
 #include "core/containers.h"
 #include "core/images.h"
 #include "core/jsonx.h"
+#include "core/networks.h"
 #include "image/image.h"
 #include "image/platform.h"
 #include "vm/vm.h"
@@ -50,6 +51,25 @@ static int create_config(struct container *c, const struct container_create *cre
 	return 0;
 }
 
+static int create_endpoints(struct container *c, const struct container_create *create,
+			    json_t **ret_endpoints, struct err *err)
+{
+	const char *mac;
+	int r;
+
+	r = container_networking_validate(c->host_config, create->networking_config, err);
+	if (r == 0)
+		r = network_settings_plan(c->cs->core->networks, c->config, c->host_config,
+					  create->networking_config, create->warnings,
+					  ret_endpoints, err);
+	if (r < 0)
+		return r;
+	/* inspect shows the main network's here as well */
+	mac = jx_str(json_object_get(*ret_endpoints, jx_str(c->host_config, "NetworkMode")),
+		     "MacAddress");
+	return *mac && jx_set_str(c->config, "MacAddress", mac) < 0 ? err_oom(err) : 0;
+}
+
 static int create_host_config(struct container *c, const struct container_create *create,
 			      struct err *err)
 {
@@ -59,10 +79,7 @@ static int create_host_config(struct container *c, const struct container_create
 		return r;
 	if (container_host_config_defaults(c->cs->core, c->host_config) < 0)
 		return err_oom(err);
-	r = container_host_config_validate(c->cs->core, c->host_config, create->warnings, err);
-	if (r == 0)
-		r = container_networking_validate(c->host_config, create->networking_config, err);
-	return r;
+	return container_host_config_validate(c->cs->core, c->host_config, create->warnings, err);
 }
 
 /* What inspect needs of the image, and what keeps it from being deleted meanwhile. */
@@ -151,6 +168,7 @@ static int create_disk(struct container *c, const struct image *image, struct er
 static int create_build(struct container *c, const struct container_create *create,
 			const struct image *image, struct err *err)
 {
+	_cleanup_json_ json_t *endpoints = NULL;
 	int r;
 
 	r = create_check_platform(create, image, err);
@@ -159,24 +177,25 @@ static int create_build(struct container *c, const struct container_create *crea
 	if (r == 0)
 		r = create_host_config(c, create, err);
 	if (r == 0)
+		r = create_endpoints(c, create, &endpoints, err);
+	if (r == 0)
 		r = create_image(c, image, err);
 	if (r < 0)
 		return r;
-	c->networking = json_is_object(create->networking_config)
-				? json_incref(create->networking_config)
-				: json_object();
 	c->created_ns = clock_realtime_ns();
 	r = create_reserve(c, create->name, err);
 	if (r < 0)
 		return r;
 	r = create_disk(c, image, err);
 	if (r == 0)
-		r = container_row_insert(c, err);
+		r = container_row_insert(c, endpoints, err);
 	if (r < 0) {
 		containers_forget(c->cs, c);
 		(void)fs_remove_tree(c->dir); /* the sweep at the next start tries again */
+		return r;
 	}
-	return r;
+	container_networks_refresh(c);
+	return 0;
 }
 
 /**

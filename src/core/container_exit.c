@@ -215,6 +215,7 @@ int container_record_exit(struct container *c, const struct stdio_exit *exit, co
 	container_move(c, restart ? CONTAINER_RESTARTING : CONTAINER_EXITED);
 	rank_unlock(&c->lock);
 	r = container_row_save(c);
+	container_networks_down(c);
 	exit_events(c, exit);
 	if (c->cs->core->execs)
 		exec_container_gone(c->cs->core->execs, c->id, false);

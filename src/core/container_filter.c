@@ -8,7 +8,6 @@
 #include "core/container_filter.h"
 
 #include <errno.h>
-#include <regex.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,48 +19,13 @@
 #include "core/ports.h"
 #include "image/image.h"
 
-#define FILTER_REGEX_BYTES_MAX 512
-
-/**
- * container_filter_words() - Whether a text equals or matches one of a key's values
- * @filters: Parsed filters
- * @key:     Key
- * @text:    Text
- *
- * Return: the answer; true if the key is absent
- */
-bool container_filter_words(const json_t *filters, const char *key, const char *text)
-{
-	json_t *values = json_object_get(filters, key), *item;
-	size_t i;
-
-	if (json_array_size(values) == 0)
-		return true;
-	json_array_foreach (values, i, item) {
-		const char *pattern = json_string_value(item);
-		regex_t regex;
-		bool match;
-
-		if (str_eq(pattern, text))
-			return true;
-		if (strlen(pattern) > FILTER_REGEX_BYTES_MAX ||
-		    regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB) != 0)
-			continue;
-		match = regexec(&regex, text, 0, NULL, 0) == 0;
-		regfree(&regex);
-		if (match)
-			return true;
-	}
-	return false;
-}
-
 static bool filter_name(const json_t *filters, const char *name)
 {
 	char with_slash[CONTAINER_NAME_MAX + 2];
 
 	(void)snprintf(with_slash, sizeof(with_slash), "/%s", name);
-	return container_filter_words(filters, "name", name) ||
-	       container_filter_words(filters, "name", with_slash);
+	return filters_match_pattern(filters, "name", name) ||
+	       filters_match_pattern(filters, "name", with_slash);
 }
 
 static int filter_refuse(const char *key, const char *value, const char *why, struct err *err)
@@ -319,6 +283,29 @@ static bool filter_state(const struct container_filter *f, struct container *c)
 	return true;
 }
 
+/* By the name that the container knows, or by (the beginning of) the network's id. */
+static bool filter_networks(const json_t *filters, struct container *c)
+{
+	json_t *values = json_object_get(filters, "network"), *item, *endpoint;
+	const char *name;
+	size_t i;
+
+	if (json_array_size(values) == 0)
+		return true;
+	RANK_LOCK_SCOPE(state, &c->lock);
+	json_object_foreach (c->networks, name, endpoint) {
+		const char *id = jx_str(endpoint, "NetworkID");
+
+		json_array_foreach (values, i, item) {
+			const char *value = json_string_value(item);
+
+			if (str_eq(value, name) || (*value && str_starts(id, value)))
+				return true;
+		}
+	}
+	return false;
+}
+
 /**
  * container_filter_match() - Whether a container passes
  * @f: Filter
@@ -349,8 +336,7 @@ bool container_filter_match(const struct container_filter *f, struct container *
 	    !filters_match(f->filters, "is-task", "0"))
 		return false;
 	host = container_host_config(c);
-	return container_filter_words(f->filters, "id", c->id) &&
-	       filters_match(f->filters, "network", jx_str(host, "NetworkMode")) &&
+	return filters_match_pattern(f->filters, "id", c->id) && filter_networks(f->filters, c) &&
 	       filter_ports(f->filters, "publish", json_object_get(host, "PortBindings")) &&
 	       filter_ports(f->filters, "expose", json_object_get(c->config, "ExposedPorts"));
 }

@@ -23,4 +23,3 @@ int container_filter_init(struct container_filter *f, struct containers *cs, con
 			  struct err *err);
 void container_filter_done(struct container_filter *f);
 bool container_filter_match(const struct container_filter *f, struct container *c);
-bool container_filter_words(const json_t *filters, const char *key, const char *text);

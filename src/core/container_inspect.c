@@ -81,43 +81,6 @@ json_t *container_mounts_json(const json_t *host_config)
 	return mounts;
 }
 
-/**
- * container_networks_json() - NetworkSettings.Networks
- * @c:		 Container
- * @host_config: Complete host config
- *
- * Return: new object: one endpoint by name, without addresses until networks exist
- */
-json_t *container_networks_json(struct container *c, const json_t *host_config)
-{
-	const char *name = jx_str(host_config, "NetworkMode");
-	const json_t *given =
-		json_object_get(json_object_get(c->networking, "EndpointsConfig"), name);
-	json_t *endpoint = json_object(), *networks = json_object();
-	int r;
-
-	r = jx_share(endpoint, "IPAMConfig", json_object_get(given, "IPAMConfig"));
-	r |= jx_share(endpoint, "Links", json_object_get(given, "Links"));
-	r |= jx_share(endpoint, "Aliases", json_object_get(given, "Aliases"));
-	r |= jx_set_str(endpoint, "MacAddress", "");
-	r |= jx_share(endpoint, "DriverOpts", json_object_get(given, "DriverOpts"));
-	r |= jx_set_int(endpoint, "GwPriority", jx_int(given, "GwPriority"));
-	r |= jx_set_str(endpoint, "NetworkID", "");
-	r |= jx_set_str(endpoint, "EndpointID", "");
-	r |= jx_set_str(endpoint, "Gateway", "");
-	r |= jx_set_str(endpoint, "IPAddress", "");
-	r |= jx_set_int(endpoint, "IPPrefixLen", 0);
-	r |= jx_set_str(endpoint, "IPv6Gateway", "");
-	r |= jx_set_str(endpoint, "GlobalIPv6Address", "");
-	r |= jx_set_int(endpoint, "GlobalIPv6PrefixLen", 0);
-	r |= jx_set(endpoint, "DNSNames", json_null());
-	r |= jx_set(networks, name, endpoint);
-	if (r == 0)
-		return networks;
-	json_decref(networks);
-	return NULL;
-}
-
 static int inspect_time(json_t *out, const char *key, int64_t ns)
 {
 	char text[CLOCK_RFC3339_MAX];
@@ -148,16 +111,37 @@ static json_t *inspect_state(const struct container *c)
 	return NULL;
 }
 
-static json_t *inspect_network(struct container *c, const json_t *host_config)
+/* The fields of old are those of the default bridge. */
+static int inspect_default_bridge(json_t *out, const json_t *bridge)
 {
-	return json_pack("{s:s, s:s, s:s, s:{}, s:b, s:s, s:i, s:n, s:n, s:s, s:s, s:s, s:i, s:s, "
-			 "s:i, s:s, s:s, s:o}",
-			 "Bridge", "", "SandboxID", "", "SandboxKey", "", "Ports", "HairpinMode", 0,
-			 "LinkLocalIPv6Address", "", "LinkLocalIPv6PrefixLen", 0,
-			 "SecondaryIPAddresses", "SecondaryIPv6Addresses", "EndpointID", "",
-			 "Gateway", "", "GlobalIPv6Address", "", "GlobalIPv6PrefixLen", 0,
-			 "IPAddress", "", "IPPrefixLen", 0, "IPv6Gateway", "", "MacAddress", "",
-			 "Networks", container_networks_json(c, host_config));
+	static const char *const texts[] = {"EndpointID", "Gateway",	 "GlobalIPv6Address",
+					    "IPAddress",  "IPv6Gateway", "MacAddress"};
+	static const char *const numbers[] = {"GlobalIPv6PrefixLen", "IPPrefixLen"};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		r |= jx_set_str(out, texts[i], jx_str(bridge, texts[i]));
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+		r |= jx_set_int(out, numbers[i], jx_int(bridge, numbers[i]));
+	return r;
+}
+
+/* State lock held. The namespace is where the VM's interface is on the host. */
+static json_t *inspect_network(struct container *c)
+{
+	_cleanup_free_ char *key = str_format("%s/net/ns", c->cs->core->config.exec_root ?: "");
+	json_t *out;
+
+	out = json_pack("{s:s, s:s, s:s, s:{}, s:b, s:s, s:i, s:n, s:n}", "Bridge", "", "SandboxID",
+			c->sandbox_id, "SandboxKey", *c->sandbox_id && key ? key : "", "Ports",
+			"HairpinMode", 0, "LinkLocalIPv6Address", "", "LinkLocalIPv6PrefixLen", 0,
+			"SecondaryIPAddresses", "SecondaryIPv6Addresses");
+	if (inspect_default_bridge(out, json_object_get(c->networks, "bridge")) ||
+	    jx_set(out, "Networks", c->networks ? json_incref(c->networks) : json_object())) {
+		json_decref(out);
+		return NULL;
+	}
+	return out;
 }
 
 static int inspect_path(json_t *out, const char *key, const struct container *c, const char *name)
@@ -214,6 +198,7 @@ static int inspect_fill(json_t *out, struct container *c, const json_t *host_con
 	(void)snprintf(name, sizeof(name), "/%s", c->name);
 	r |= jx_set_int(out, "RestartCount", c->restart_count);
 	r |= inspect_storage(out, c);
+	r |= jx_set(out, "NetworkSettings", inspect_network(c));
 	*ret_version = c->version;
 	rank_unlock(&c->lock);
 	r |= jx_set_str(out, "Image", c->image_id);
@@ -228,7 +213,6 @@ static int inspect_fill(json_t *out, struct container *c, const json_t *host_con
 	r |= jx_share(out, "HostConfig", host_config);
 	r |= jx_set(out, "Mounts", container_mounts_json(host_config));
 	r |= jx_share(out, "Config", c->config);
-	r |= jx_set(out, "NetworkSettings", inspect_network(c, host_config));
 	return r;
 }
 

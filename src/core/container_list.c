@@ -85,8 +85,7 @@ static json_t *list_build(struct container *c)
 	if (jx_len(host, "Annotations") > 0)
 		r |= jx_share(json_object_get(out, "HostConfig"), "Annotations",
 			      json_object_get(host, "Annotations"));
-	r |= jx_set(out, "NetworkSettings",
-		    json_pack("{s:o}", "Networks", container_networks_json(c, host)));
+	r |= jx_set(out, "NetworkSettings", json_pack("{s:O?}", "Networks", c->networks_brief));
 	r |= jx_set(out, "Mounts", container_mounts_json(host));
 	if (r == 0)
 		return out;

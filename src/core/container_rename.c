@@ -52,6 +52,7 @@ int container_rename(struct containers *cs, const char *ref, const char *name, s
 					&ignored); /* nobody took it meanwhile, or 500 */
 		return r;
 	}
+	container_networks_renamed(c);
 	(void)snprintf(with_slash, sizeof(with_slash), "/%s", old);
 	container_event(c, "rename", json_pack("{s:s}", "oldName", with_slash));
 	return 0;

@@ -14,31 +14,50 @@
 #include "base/str.h"
 #include "core/containers.h"
 #include "core/jsonx.h"
+#include "core/networks.h"
 #include "store/store.h"
 
-/**
- * container_row_insert() - The container exists from now on
- * @c:	 Complete container
- * @err: Filled on failure
- *
- * Return: 0 or a negative errno
- */
-int container_row_insert(struct container *c, struct err *err)
+static int container_row_insert_one(struct container *c, struct err *err)
 {
 	_cleanup_free_ char *config = jx_text(c->config);
 	_cleanup_free_ char *host_config = jx_text(c->host_config);
-	_cleanup_free_ char *networking = jx_text(c->networking);
 	int r;
 
-	if (!config || !host_config || !networking)
+	if (!config || !host_config)
 		return err_oom(err);
 	r = store_exec(c->cs->core->store,
 		       "INSERT INTO containers (id, name, created_ns, image_id, image_bytes,"
 		       " platform, rootfs, config, host_config, networking, state)"
-		       " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		       NULL, NULL, "ssisissssss", c->id, c->name, c->created_ns, c->image_id,
+		       " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '{}', ?)",
+		       NULL, NULL, "ssisisssss", c->id, c->name, c->created_ns, c->image_id,
 		       (int64_t)c->image_bytes, c->platform, c->rootfs, config, host_config,
-		       networking, container_state_name(c->state));
+		       container_state_name(c->state));
+	return r < 0 ? err_sys(err, r, "cannot record container %.12s", c->id) : 0;
+}
+
+/**
+ * container_row_insert() - The container exists from now on, with its endpoints
+ * @c:	       Complete container
+ * @endpoints: From network_settings_plan()
+ * @err:       Filled on failure
+ *
+ * Return: 0 or a negative errno
+ */
+int container_row_insert(struct container *c, const json_t *endpoints, struct err *err)
+{
+	struct store *store = c->cs->core->store;
+	int r = store_begin(store);
+
+	if (r < 0)
+		return err_sys(err, r, "cannot record container %.12s", c->id);
+	r = container_row_insert_one(c, err);
+	if (r == 0)
+		r = network_endpoints_insert(c->cs->core->networks, c->id, endpoints, err);
+	if (r < 0) {
+		store_rollback(store);
+		return r;
+	}
+	r = store_commit(store);
 	return r < 0 ? err_sys(err, r, "cannot record container %.12s", c->id) : 0;
 }
 
@@ -145,7 +164,6 @@ enum container_column {
 	COL_ROOTFS,
 	COL_CONFIG,
 	COL_HOST_CONFIG,
-	COL_NETWORKING,
 	COL_STATE,
 	COL_VM,
 	COL_EXIT_CODE,
@@ -159,7 +177,7 @@ enum container_column {
 
 static const char container_row_select[] =
 	"SELECT id, name, created_ns, image_id, image_bytes, platform, rootfs, config, host_config,"
-	" networking, state, vm, exit_code, oom_killed, error, started_ns, finished_ns,"
+	" state, vm, exit_code, oom_killed, error, started_ns, finished_ns,"
 	" restart_count, stopped_by_user FROM containers";
 
 static char *container_row_dup(struct store_row *row, int column)
@@ -180,7 +198,6 @@ static int container_row_fill(struct container *c, struct store_row *row)
 	c->rootfs = container_row_dup(row, COL_ROOTFS);
 	c->config = jx_parse(store_row_text(row, COL_CONFIG));
 	c->host_config = jx_parse(store_row_text(row, COL_HOST_CONFIG));
-	c->networking = jx_parse(store_row_text(row, COL_NETWORKING));
 	c->vm = (enum container_vm)store_row_int(row, COL_VM);
 	c->exit_code = (int)store_row_int(row, COL_EXIT_CODE);
 	c->oom_killed = store_row_int(row, COL_OOM_KILLED) != 0;

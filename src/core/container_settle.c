@@ -122,6 +122,8 @@ int container_settle_held(struct container *c, bool discard, struct err *err)
 		settle_schedule(c);
 		return err_sys(err, r, "cannot record how the last run of %.12s ended", c->id);
 	}
+	if (!discard)
+		container_networks_down(c); /* that could not be written, either */
 	/* one that leaves the table must not leave a timer behind */
 	if (loop_call(c->cs->core->loop, settle_cancel, container_ref(c)) < 0)
 		container_unref(c); /* the timer finds nothing to do */

@@ -19,6 +19,7 @@
 #include "base/str.h"
 #include "core/containers.h"
 #include "core/jsonx.h"
+#include "core/networks.h"
 #include "core/spec.h"
 #include "image/image.h"
 #include "rpc/client.h"
@@ -201,6 +202,7 @@ static void start_failed(struct container *c, struct container_run *run, const s
 	c->vm = CONTAINER_VM_NONE;
 	rank_unlock(&c->lock);
 	(void)container_row_save(c); /* it said so */
+	container_networks_down(c);
 	container_run_drop(c);
 }
 
@@ -245,6 +247,7 @@ int container_start_held(struct container *c, struct err *err)
 {
 	_cleanup_(cleanup_request) Arca__V1__StartRequest *request = NULL;
 	_cleanup_json_ json_t *host_config = container_host_config(c);
+	_cleanup_(network_endpoints_done) struct network_endpoints endpoints = {0};
 	_cleanup_run_ struct container_run *run = NULL;
 	int64_t t0 = clock_monotonic_ns(), sent;
 	int r;
@@ -261,7 +264,7 @@ int container_start_held(struct container *c, struct err *err)
 	r = container_run_get(c, &run, err); /* from here on a failure ends who is attached */
 	rank_unlock(&c->lock);
 	if (r == 0)
-		r = container_networks_find(host_config, c->networking, err);
+		r = container_networks_up(c, &endpoints, err);
 	if (r == 0)
 		r = start_rootfs(c, err);
 	if (r == 0)

@@ -139,31 +139,3 @@ int container_networking_validate(const json_t *host_config, const json_t *netwo
 	}
 	return 0;
 }
-
-static int network_find(const char *name, struct err *err)
-{
-	if (str_eq(name, "bridge") || str_eq(name, "none") || str_eq(name, "default"))
-		return 0;
-	return err_user(err, ERR_NOT_FOUND, "network %s not found", name);
-}
-
-/**
- * container_networks_find() - Whether the networks of a container that is to be started exist
- * @host_config: Complete host config
- * @networking:	 NetworkingConfig as validated
- * @err:	 Filled on failure
- *
- * Return: 0 or a negative errno
- */
-int container_networks_find(const json_t *host_config, const json_t *networking, struct err *err)
-{
-	json_t *endpoint;
-	const char *name;
-	int r = network_find(jx_str(host_config, "NetworkMode"), err);
-
-	json_object_foreach (json_object_get(networking, "EndpointsConfig"), name, endpoint) {
-		if (r == 0)
-			r = network_find(name, err);
-	}
-	return r;
-}

@@ -47,7 +47,8 @@ void container_unref(struct container *c)
 		container_log_close(c->log);
 	json_decref(c->config);
 	json_decref(c->host_config);
-	json_decref(c->networking);
+	json_decref(c->networks);
+	json_decref(c->networks_brief);
 	json_decref(c->list_item);
 	json_decref(c->inspect);
 	free(c->image_id);
@@ -298,9 +299,27 @@ json_t *container_host_config(struct container *c)
 	return json_incref(c->host_config);
 }
 
+/* What a daemon that was killed between an exit and the end of its networks left is put right. */
+static int containers_load_networks(struct containers *cs, struct err *err)
+{
+	struct container **all;
+	size_t n = 0;
+
+	all = containers_snapshot(cs, &n);
+	if (!all)
+		return err_oom(err);
+	for (size_t i = 0; i < n; i++) {
+		container_networks_refresh(all[i]);
+		if (*all[i]->sandbox_id && !container_state_is_up(all[i]->state))
+			container_networks_down(all[i]);
+	}
+	containers_snapshot_free(all, n);
+	return 0;
+}
+
 /**
  * containers_new() - Load the rows and take up what runs
- * @core: Wiring; store, images, vmm, events and loop are ready
+ * @core: Wiring; store, images, vmm, events, networks and loop are ready
  * @ret:  Manager
  * @err:  Filled on failure
  *
@@ -320,6 +339,8 @@ int containers_new(struct core *core, struct containers **ret, struct err *err)
 		err_sys(err, r, "cannot start worker threads");
 	if (r == 0)
 		r = container_rows_load(cs, err);
+	if (r == 0)
+		r = containers_load_networks(cs, err);
 	if (r == 0)
 		r = containers_recover(cs, err);
 	if (r < 0) {

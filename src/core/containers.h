@@ -69,7 +69,6 @@ struct container {
 	int64_t created_ns;
 	char *image_id, *platform; /* owned */
 	uint64_t image_bytes;
-	json_t *networking;
 	char *dir; /* owned: <data-root>/containers/<id> */
 
 	struct rank_lock verb; /* serialises start, exit, pause, remove, rename, update */
@@ -82,6 +81,8 @@ struct container {
 	pthread_cond_t changed;
 	char name[CONTAINER_NAME_MAX + 1]; /* also guarded by the table lock: writers hold both */
 	json_t *config, *host_config;	   /* immutable objects; update swaps host_config */
+	json_t *networks, *networks_brief; /* immutable objects, as inspect and list show them */
+	char sandbox_id[ID_BUF];	   /* "" unless the networks are claimed */
 	char *rootfs;			   /* owned: VMDK of the image */
 	enum container_state state;
 	enum container_vm vm;
@@ -137,7 +138,7 @@ int containers_rename(struct containers *cs, struct container *c, const char *na
 json_t *container_host_config(struct container *c);
 
 /* container_rows.c */
-int container_row_insert(struct container *c, struct err *err);
+int container_row_insert(struct container *c, const json_t *endpoints, struct err *err);
 int container_row_save(struct container *c);
 int container_row_save_config(struct container *c, struct err *err);
 int container_row_save_name(struct container *c, struct err *err);
@@ -165,7 +166,6 @@ int container_host_config_validate(const struct core *core, const json_t *host_c
 				   json_t *warnings, struct err *err);
 int container_networking_validate(const json_t *host_config, const json_t *networking,
 				  struct err *err);
-int container_networks_find(const json_t *host_config, const json_t *networking, struct err *err);
 int container_ports_validate(const json_t *host_config, struct err *err);
 int container_hosts_validate(const json_t *host_config, struct err *err);
 int container_resources_validate(const json_t *resources, struct err *err);
@@ -226,10 +226,16 @@ void container_event(struct container *c, const char *action, json_t *more /* st
 /* container_inspect.c, container_status.c */
 uint64_t container_upper_bytes(struct container *c);
 json_t *container_mounts_json(const json_t *host_config);
-json_t *container_networks_json(struct container *c, const json_t *host_config);
 void human_duration(int64_t ns, char *out, size_t size);
 void container_status_text(struct container *c, int64_t now_ns, char *out, size_t size);
 void container_command(const json_t *config, const char **ret_path, json_t **ret_args);
+
+/* container_network.c */
+struct network_endpoints;
+void container_networks_refresh(struct container *c);
+int container_networks_up(struct container *c, struct network_endpoints *ret, struct err *err);
+void container_networks_down(struct container *c);
+void container_networks_renamed(struct container *c);
 
 /* container_files.c */
 int container_files_write(struct container *c, struct err *err);

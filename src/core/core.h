@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/networks.h"
 #include "vm/vm.h"
 
 struct loop;
@@ -34,6 +35,7 @@ struct core_config {
 	const char *log_driver;	     /* "json-file" */
 	const char *const *log_opts; /* "max-size=10m", NULL-terminated */
 	const struct registry_options *registries;
+	struct networks_config networks;
 	int shutdown_timeout_s;
 };
 
@@ -47,6 +49,7 @@ struct core {
 	struct forward *forward;
 	struct vmm *vmm;
 	struct events *events;
+	struct networks *networks;
 	struct containers *containers;
 	struct execs *execs;
 	struct pulls *pulls;

@@ -13,12 +13,14 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <regex.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/str.h"
 
 #define FILTERS_DEPTH_MAX 3
+#define FILTERS_REGEX_BYTES_MAX 512
 
 static void filters_json_decref(json_t **json)
 {
@@ -149,6 +151,39 @@ bool filters_match(const json_t *filters, const char *key, const char *value)
 	json_array_foreach (values, i, item)
 		if (value && str_eq(json_string_value(item), value))
 			return true;
+	return false;
+}
+
+/**
+ * filters_match_pattern() - Whether a text equals or matches one of a key's values
+ * @filters: From filters_parse(), or NULL
+ * @key:     Key
+ * @text:    Text
+ *
+ * Return: the answer; true if the key is absent
+ */
+bool filters_match_pattern(const json_t *filters, const char *key, const char *text)
+{
+	json_t *values = json_object_get(filters, key), *item;
+	size_t i;
+
+	if (json_array_size(values) == 0)
+		return true;
+	json_array_foreach (values, i, item) {
+		const char *pattern = json_string_value(item);
+		regex_t regex;
+		bool match;
+
+		if (str_eq(pattern, text))
+			return true;
+		if (strlen(pattern) > FILTERS_REGEX_BYTES_MAX ||
+		    regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB) != 0)
+			continue;
+		match = regexec(&regex, text, 0, NULL, 0) == 0;
+		regfree(&regex);
+		if (match)
+			return true;
+	}
 	return false;
 }
 

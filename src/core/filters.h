@@ -17,6 +17,8 @@ int filters_parse(const char *text, const char *const *known, json_t **ret_filte
 bool filters_has(const json_t *filters, const char *key);
 /* true if key is absent or one of its values equals value */
 bool filters_match(const json_t *filters, const char *key, const char *value);
+/* the same, and a value may be a POSIX extended regular expression that matches */
+bool filters_match_pattern(const json_t *filters, const char *key, const char *text);
 /* label filters: every given "k" or "k=v" must hold in labels (object); key "label" or "label!"
  * (none may hold) */
 bool filters_match_labels(const json_t *filters, const char *key, const json_t *labels);

@@ -11,6 +11,7 @@
 enum lock_rank {
 	LOCK_CONTAINER_VERB =
 		1,	      /* one container's start, exit, pause, remove...; held for seconds */
+	LOCK_NETWORKS,	      /* all networks: held for a transaction and its events */
 	LOCK_CONTAINER_TABLE, /* names and ids */
 	LOCK_CONTAINER_STATE, /* one container's fields; held for microseconds, loop thread too */
 	LOCK_WORKERS,

@@ -216,6 +216,8 @@ static int daemon_up_managers(struct daemon *d, struct err *err)
 	int r = events_new(&d->core, &d->core.events, err);
 
 	if (r == 0)
+		r = networks_new(&d->core, &d->core.networks, err);
+	if (r == 0)
 		r = containers_new(&d->core, &d->core.containers, err);
 	if (r == 0) /* they hold the containers they run in */
 		r = execs_new(&d->core, &d->core.execs, err);
@@ -229,6 +231,7 @@ static void daemon_down_managers(struct daemon *d)
 	pulls_free(d->core.pulls);
 	execs_free(d->core.execs);
 	containers_free(d->core.containers);
+	networks_free(d->core.networks);
 	events_free(d->core.events);
 }
 
@@ -398,6 +401,9 @@ static void daemon_fill_config(struct daemon *d)
 		.log_driver = d->opts.log_driver,
 		.log_opts = (const char *const *)d->opts.log_opts.items,
 		.registries = &d->registries,
+		.networks = {.pools = (const char *const *)d->opts.address_pools.items,
+			     .bip = d->opts.bip,
+			     .mtu = d->opts.mtu},
 		.shutdown_timeout_s = (int)d->opts.shutdown_timeout_s,
 	};
 }

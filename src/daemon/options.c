@@ -32,6 +32,8 @@ enum option_kind {
 	OPT_ACCEL,
 	OPT_MEMORY, /* MiB from a size */
 	OPT_COUNT,
+	OPT_MTU,
+	OPT_POOLS,    /* a list; objects in daemon.json */
 	OPT_GC_CHECK, /* a word that may be left out */
 };
 
@@ -85,6 +87,10 @@ static const struct option options_table[] = {
 	{"http-proxy", 0, "http-proxy", OPT_STRING, FIELD(http_proxy), "Proxy for http URLs"},
 	{"https-proxy", 0, "https-proxy", OPT_STRING, FIELD(https_proxy), "Proxy for https URLs"},
 	{"no-proxy", 0, "no-proxy", OPT_STRING, FIELD(no_proxy), "Hosts that need no proxy"},
+	{"default-address-pool", 0, "default-address-pools", OPT_POOLS, FIELD(address_pools),
+	 "base=PREFIX,size=BITS: where networks get their subnets from (repeatable)"},
+	{"bip", 0, "bip", OPT_STRING, FIELD(bip), "Gateway and prefix of the default bridge"},
+	{"mtu", 0, "mtu", OPT_MTU, FIELD(mtu), "MTU of the default bridge (1500)"},
 	{"shutdown-timeout", 0, "shutdown-timeout", OPT_COUNT, FIELD(shutdown_timeout_s),
 	 "Seconds a shutdown may take"},
 	{"accel", 0, "accel", OPT_ACCEL, FIELD(accel), "auto, kvm or tcg"},
@@ -130,13 +136,10 @@ static const char *const options_ignored_keys[] = {
 	"default-shm-size",
 	"default-ulimits",
 	"bridge",
-	"bip",
 	"fixed-cidr",
-	"mtu",
 	"dns",
 	"dns-opts",
 	"dns-search",
-	"default-address-pools",
 	"default-cgroupns-mode",
 	"default-ipc-mode",
 	"cgroup-parent",
@@ -230,6 +233,7 @@ static int options_set(struct options *opts, const struct option *o, const char 
 	case OPT_STRING:
 		return options_set_string(field, value, err);
 	case OPT_LIST:
+	case OPT_POOLS:
 		return options_add(field, value, err);
 	case OPT_BOOL:
 		*(bool *)field = str_bool(value);
@@ -251,7 +255,8 @@ static int options_set(struct options *opts, const struct option *o, const char 
 			*(unsigned int *)field = (unsigned int)(bytes / (int64_t)MIB(1));
 		break;
 	case OPT_COUNT:
-		r = str_u64(value, 1024, &n);
+	case OPT_MTU:
+		r = str_u64(value, o->kind == OPT_MTU ? 65535 : 1024, &n);
 		if (r == 0)
 			*(unsigned int *)field = (unsigned int)n;
 		break;
@@ -299,6 +304,32 @@ static int options_parse_argv(struct options *opts, int argc, char **argv, bool 
 	return 0;
 }
 
+/* [{"base": "10.0.0.0/8", "size": 24}] */
+static int options_apply_pools(struct options *opts, const struct option *o, json_t *value,
+			       struct err *err)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach (value, i, item) {
+		const char *base = json_string_value(json_object_get(item, "base"));
+		json_t *size = json_object_get(item, "size");
+		_cleanup_free_ char *text = NULL;
+		int r;
+
+		if (!base || !json_is_integer(size))
+			return err_user(err, ERR_INVALID,
+					"each of \"%s\" needs \"base\" and \"size\"", o->key);
+		text = str_format("base=%s,size=%lld", base, (long long)json_integer_value(size));
+		if (!text)
+			return err_oom(err);
+		r = options_set(opts, o, text, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 static int options_apply_json(struct options *opts, const struct option *o, json_t *value,
 			      struct err *err)
 {
@@ -308,6 +339,8 @@ static int options_apply_json(struct options *opts, const struct option *o, json
 	size_t i;
 	int r;
 
+	if (json_is_array(value) && o->kind == OPT_POOLS)
+		return options_apply_pools(opts, o, value, err);
 	if (json_is_array(value) && o->kind == OPT_LIST) {
 		json_array_foreach (value, i, item) {
 			if (!json_is_string(item))
@@ -335,11 +368,12 @@ static int options_apply_json(struct options *opts, const struct option *o, json
 	}
 	if (json_is_boolean(value) && o->kind == OPT_BOOL)
 		return options_set(opts, o, json_is_true(value) ? "1" : "0", err);
-	if (json_is_integer(value) && o->kind == OPT_COUNT) {
+	if (json_is_integer(value) && (o->kind == OPT_COUNT || o->kind == OPT_MTU)) {
 		(void)snprintf(number, sizeof(number), "%lld", json_integer_value(value));
 		return options_set(opts, o, number, err);
 	}
-	if (json_is_string(value) && o->kind != OPT_BOOL && o->kind != OPT_LIST)
+	if (json_is_string(value) && o->kind != OPT_BOOL && o->kind != OPT_LIST &&
+	    o->kind != OPT_POOLS)
 		return options_set(opts, o, json_string_value(value), err);
 bad:
 	return err_user(err, ERR_INVALID, "the value of \"%s\" has the wrong type", o->key);
@@ -513,7 +547,7 @@ void options_done(struct options *opts)
 
 		if (options_table[i].kind == OPT_STRING)
 			free(*(char **)field);
-		else if (options_table[i].kind == OPT_LIST)
+		else if (options_table[i].kind == OPT_LIST || options_table[i].kind == OPT_POOLS)
 			options_list_done(field);
 	}
 	*opts = (struct options){0};

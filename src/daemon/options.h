@@ -21,6 +21,9 @@ enum gc_check { GC_CHECK_NONE, GC_CHECK_QUICK, GC_CHECK_FULL, GC_CHECK_REPAIR };
 
 struct options {
 	struct option_list hosts, labels, log_opts, registry_mirrors, insecure_registries;
+	struct option_list address_pools; /* "base=10.0.0.0/8,size=24" */
+	char *bip;			  /* owned; NULL: Docker's */
+	unsigned int mtu;		  /* of the default bridge; 0: 1500 */
 	char *data_root, *exec_root, *config_file, *pidfile, *group, *log_driver; /* owned */
 	char *tls_cacert, *tls_cert, *tls_key;					  /* owned */
 	char *qemu, *kernel, *initrd, *rehearsal, *forwarder; /* owned; NULL: found */

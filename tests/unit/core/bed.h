@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "core/containers.h"
 #include "core/jsonx.h"
+#include "core/networks.h"
 #include "fakes.h"
 #include "store/store.h"
 #include "test.h"
@@ -26,7 +27,10 @@ struct bed {
 static int bed_daemon(struct bed *b)
 {
 	struct err err = {0};
-	int r = containers_new(&b->core, &b->cs, &err);
+	int r = networks_new(&b->core, &b->core.networks, &err);
+
+	if (r == 0)
+		r = containers_new(&b->core, &b->cs, &err);
 
 	b->core.containers = b->cs;
 	return r;
@@ -53,6 +57,7 @@ static int bed_up(struct bed *b)
 static void bed_down(struct bed *b)
 {
 	containers_free(b->cs);
+	networks_free(b->core.networks);
 	store_close(b->core.store);
 	loop_free(b->core.loop);
 	(void)fs_remove_tree(b->root);
@@ -65,6 +70,8 @@ static void bed_down(struct bed *b)
 static void bed_restart(struct bed *b)
 {
 	containers_free(b->cs);
+	networks_free(b->core.networks);
+	b->core.networks = NULL;
 	b->cs = NULL;
 	(void)bed_daemon(b);
 }

@@ -47,7 +47,7 @@ TEST(a_container_lives_and_dies)
 	ASSERT_EQ(fakes.stopped_softly, 1);
 	ASSERT(!fs_exists(dir));
 	ASSERT_STATE(&b, id, "gone");
-	ASSERT_STREQ(fakes.events, "create start die destroy ");
+	ASSERT_STREQ(fakes.events, "create connect start disconnect die destroy ");
 }
 
 /* Goal: a command that is not there costs 127, words, and no VM. */
@@ -95,7 +95,8 @@ TEST(a_process_that_ends_at_once_is_recorded)
 		ASSERT_EQ(wait_for(&b, id, NULL), 7);
 		ASSERT_OK(container_remove(b.cs, id, true, false, &err));
 	}
-	ASSERT(str_starts(fakes.events, "create start die destroy create start die destroy "));
+	ASSERT(str_starts(fakes.events, "create connect start disconnect die destroy create "
+					"connect start disconnect die destroy "));
 }
 
 /* Goal: stop asks, waits, kills; a guest that ignores SIGKILL loses its VM. */
@@ -276,7 +277,8 @@ TEST(restart_policies_are_kept)
 	ASSERT_EQ(wait_for(&b, "re", "not-running"), 7);
 	ASSERT_OK(container_inspect(b.cs, "re", false, &json, &err));
 	ASSERT_EQ(jx_int(json, "RestartCount"), 2);
-	ASSERT_STREQ(fakes.events, "create start die start die start die ");
+	ASSERT_STREQ(fakes.events, "create connect start disconnect die connect start disconnect "
+				   "die connect start disconnect die ");
 	ASSERT_OK(make(&b, "al", "{\"RestartPolicy\":{\"Name\":\"always\"}}", id, &err));
 	ASSERT_OK(container_start(b.cs, id, &err));
 	ASSERT_OK(container_stop(b.cs, id, NULL, 0, NULL, &err));

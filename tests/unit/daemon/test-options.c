@@ -69,6 +69,30 @@ TEST(options_refuse_what_they_do_not_know)
 
 static int parse_file(struct options *opts, const char *json, struct err *err);
 
+/* Goal: dockerd's way of writing pools, in both places. */
+TEST(options_read_default_address_pools)
+{
+	_cleanup_(options_done) struct options opts = {0}, file = {0}, bad = {0};
+	struct err err = {0};
+
+	ASSERT_OK(PARSE(&opts, &err, (char *)"--default-address-pool",
+			(char *)"base=10.0.0.0/8,size=24", (char *)"--bip=10.9.0.1/16",
+			(char *)"--mtu", (char *)"9000", (char *)"--version"));
+	ASSERT_STREQ(opts.address_pools.items[0], "base=10.0.0.0/8,size=24");
+	ASSERT_STREQ(opts.bip, "10.9.0.1/16");
+	ASSERT_EQ(opts.mtu, 9000);
+	ASSERT_OK(parse_file(&file,
+			     "{\"default-address-pools\":[{\"base\":\"10.0.0.0/8\",\"size\":24},"
+			     "{\"base\":\"fd00::/48\",\"size\":64}],\"mtu\":1400}",
+			     &err));
+	ASSERT_EQ(file.address_pools.n, 2);
+	ASSERT_STREQ(file.address_pools.items[1], "base=fd00::/48,size=64");
+	ASSERT_EQ(file.mtu, 1400);
+	ASSERT(parse_file(&bad, "{\"default-address-pools\":[{\"base\":\"10.0.0.0/8\"}]}", &err) <
+	       0);
+	ASSERT_STREQ(err.msg, "each of \"default-address-pools\" needs \"base\" and \"size\"");
+}
+
 /* Goal: what daemon.json says of registries arrives, proxies in their object too. */
 TEST(options_read_what_is_said_of_registries)
 {
