@@ -18,7 +18,6 @@ static const struct absent {
 	enum err_kind kind;
 	const char *before, *after; /* around the name; after NULL: the name is not told */
 } absent_table[] = {
-	{"/networks/{id}", ERR_NOT_FOUND, "network ", " not found"},
 	{"/volumes/{name:.*}", ERR_NOT_FOUND, "get ", ": no such volume"},
 	{"/plugins/{name:.*}/json", ERR_NOT_FOUND, "plugin \"", "\" not found"},
 #define ABSENT_SWARM                                                                               \
@@ -32,12 +31,6 @@ static const struct absent {
 	{"/secrets/{id}", ABSENT_SWARM},
 	{"/configs/{id}", ABSENT_SWARM},
 };
-
-/* Networks that containers have, though nobody can look at them yet. */
-static bool absent_is_network(const char *name)
-{
-	return str_eq(name, "bridge") || str_eq(name, "none") || str_eq(name, "host");
-}
 
 /**
  * absent_refuse() - Docker's words for an object that cannot exist
@@ -56,8 +49,6 @@ int absent_refuse(const struct api_route *route, const char *name, struct err *e
 
 		if (!str_eq(a->pattern, route->pattern))
 			continue;
-		if (i == 0 && absent_is_network(name))
-			return 0;
 		return err_user(err, a->kind, "%s%.256s%s", a->before, a->after ? name : "",
 				a->after ? a->after : "");
 	}

@@ -42,6 +42,15 @@ API_HANDLER(api_container_wait);
 API_HANDLER(api_container_attach);
 API_HANDLER(api_container_logs);
 
+/* networks.c */
+API_HANDLER(api_network_list);
+API_HANDLER(api_network_inspect);
+API_HANDLER(api_network_create);
+API_HANDLER(api_network_connect);
+API_HANDLER(api_network_disconnect);
+API_HANDLER(api_network_remove);
+API_HANDLER(api_network_prune);
+
 /* exec.c */
 API_HANDLER(api_exec_create);
 API_HANDLER(api_exec_start);

@@ -28,6 +28,7 @@
 #include "base/str.h"
 #include "core/container.h"
 #include "core/core.h"
+#include "core/networks.h"
 #include "registry/hosts.h"
 #include "image/image.h"
 
@@ -159,17 +160,19 @@ static int info_add_limits(json_t *info)
 					"BridgeNfIptables", 1, "BridgeNfIp6tables", 1));
 }
 
-static int info_add_surroundings(json_t *info)
+static int info_add_surroundings(json_t *info, const struct core *core)
 {
 	return info_add(
-		info, json_pack("{s:{s:[s], s:[s], s:n, s:[ss]}, s:{s:s, s:s, s:s, s:b, s:s, s:n}, "
-				"s:{s:s}, s:{s:s}, s:{s:s}, s:[], s:[], s:n}",
-				"Plugins", "Volume", "local", "Network", "none", "Authorization",
-				"Log", "json-file", "none", "Swarm", "NodeID", "", "NodeAddr", "",
-				"LocalNodeState", "inactive", "ControlAvailable", 0, "Error", "",
-				"RemoteManagers", "ContainerdCommit", "ID", "N/A", "RuncCommit",
-				"ID", "N/A", "InitCommit", "ID", "N/A", "DefaultAddressPools",
-				"CDISpecDirs", "GenericResources"));
+		info,
+		json_pack("{s:{s:[s], s:[ssss], s:n, s:[ss]}, s:{s:s, s:s, s:s, s:b, s:s, s:n}, "
+			  "s:{s:s}, s:{s:s}, s:{s:s}, s:o?, s:[], s:n}",
+			  "Plugins", "Volume", "local", "Network", "bridge", "host", "null",
+			  "vmnet", "Authorization", "Log", "json-file", "none", "Swarm", "NodeID",
+			  "", "NodeAddr", "", "LocalNodeState", "inactive", "ControlAvailable", 0,
+			  "Error", "", "RemoteManagers", "ContainerdCommit", "ID", "N/A",
+			  "RuncCommit", "ID", "N/A", "InitCommit", "ID", "N/A",
+			  "DefaultAddressPools", networks_pools_json(core->networks), "CDISpecDirs",
+			  "GenericResources"));
 }
 
 /* What cannot be shown is not. */
@@ -258,7 +261,7 @@ int api_info(struct api *api, struct http_req *req)
 		return err_oom(&req->err);
 	if (info_add_counts(info, core, &req->err) < 0 || info_add_engine(info, core) < 0 ||
 	    info_add_host(info, core) < 0 || info_add_limits(info) < 0 ||
-	    info_add_surroundings(info) < 0 ||
+	    info_add_surroundings(info, core) < 0 ||
 	    info_add_proxies(info, core->config.registries) < 0 ||
 	    info_add_registries(info, &core->config) < 0 || info_add_warnings(info, core) < 0)
 		return req->err.kind != ERR_NONE ? -EIO : err_oom(&req->err);

@@ -33,6 +33,10 @@ struct schema_field {
 extern const struct schema_field schema_container_config[]; /* create's own fields */
 extern const struct schema_field schema_container_create[]; /* and HostConfig, NetworkingConfig */
 extern const struct schema_field schema_container_update[];
+extern const struct schema_field schema_network_create[];
+extern const struct schema_field schema_network_connect[];
+extern const struct schema_field schema_network_disconnect[];
+extern const struct schema_field schema_endpoint[]; /* EndpointSettings */
 extern const struct schema_field schema_exec_create[];
 extern const struct schema_field schema_exec_start[];
 

@@ -113,32 +113,6 @@ static const struct schema_field schema_mount[] = {
 	END,
 };
 
-static const struct schema_field schema_ipam_config[] = {
-	{"IPv4Address", SCHEMA_STRING, NULL},
-	{"IPv6Address", SCHEMA_STRING, NULL},
-	{"LinkLocalIPs", SCHEMA_STRINGS, NULL},
-	END,
-};
-
-static const struct schema_field schema_endpoint[] = {
-	{"IPAMConfig", SCHEMA_OBJECT, schema_ipam_config},
-	{"Links", SCHEMA_STRINGS, NULL},
-	{"Aliases", SCHEMA_STRINGS, NULL},
-	{"MacAddress", SCHEMA_STRING, NULL},
-	{"DriverOpts", SCHEMA_STRING_MAP, NULL},
-	{"GwPriority", SCHEMA_INT, NULL},
-	{"NetworkID", SCHEMA_STRING, NULL},
-	{"EndpointID", SCHEMA_STRING, NULL},
-	{"Gateway", SCHEMA_STRING, NULL},
-	{"IPAddress", SCHEMA_STRING, NULL},
-	{"IPPrefixLen", SCHEMA_INT, NULL},
-	{"IPv6Gateway", SCHEMA_STRING, NULL},
-	{"GlobalIPv6Address", SCHEMA_STRING, NULL},
-	{"GlobalIPv6PrefixLen", SCHEMA_INT, NULL},
-	{"DNSNames", SCHEMA_STRINGS, NULL},
-	END,
-};
-
 static const struct schema_field schema_networking_config[] = {
 	{"EndpointsConfig", SCHEMA_OBJECT_MAP, schema_endpoint},
 	END,

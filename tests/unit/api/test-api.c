@@ -194,6 +194,31 @@ TEST(create_splits_the_body)
 	ASSERT_EQ(ask(&f, "POST /containers/create?name=conflict", "{\"Image\":\"a\"}"), 409);
 }
 
+/* Goal: bodies of networks are checked, spelt properly, and may be left out. */
+TEST(networks_check_their_bodies)
+{
+	FIXTURE(f);
+
+	ASSERT_EQ(ask(&f, "POST /networks/create",
+		      "{\"name\":\"n\",\"ipam\":{\"config\":[{\"subnet\":\"x\"}]}}"),
+		  201);
+	ASSERT(str_starts(f.body, "{\"Id\":\"bbbb") && str_ends(f.body, "\"Warning\":\"\"}\n"));
+	ASSERT_STREQ(fake.text, "{\"IPAM\":{\"Config\":[{\"Subnet\":\"x\"}]},\"Name\":\"n\"}");
+	ASSERT_EQ(ask(&f, "POST /networks/create", NULL), 201);
+	ASSERT_STREQ(fake.text, "{}");
+	ASSERT_EQ(ask(&f, "POST /networks/create", "{\"Labels\":{\"a\":1}}"), 400);
+	ASSERT_EQ(ask(&f, "POST /networks/create", "{\"IPAM\":{\"Config\":[1]}}"), 400);
+	ASSERT_EQ(ask(&f, "POST /networks/create", "[]"), 400);
+	ASSERT_EQ(ask(&f, "POST /networks/x/connect",
+		      "{\"container\":\"c\",\"endpointconfig\":{\"gwpriority\":5}}"),
+		  200);
+	ASSERT_STREQ(fake.text, "{\"c\":\"c\",\"n\":\"x\",\"s\":{\"GwPriority\":5}}");
+	ASSERT_EQ(ask(&f, "POST /networks/x/connect", "null"), 200);
+	ASSERT_STREQ(fake.text, "{\"c\":\"\",\"n\":\"x\",\"s\":null}");
+	ASSERT_EQ(ask(&f, "POST /networks/x/connect", "{\"EndpointConfig\":{\"Links\":\"x\"}}"),
+		  400);
+}
+
 /* Goal: bad bodies, in dockerd's words. */
 TEST(create_refuses)
 {
