@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "core/attachments.h"
 #include "core/containers.h"
 #include "core/jsonx.h"
 #include "core/networks.h"
@@ -111,6 +112,21 @@ void container_networks_down(struct container *c)
 	container_networks_refresh(c);
 }
 
+static struct attachments *network_attachments(struct container *c);
+
+/* Those who are on its networks look it up by its new name. */
+static void networks_tell_name(struct container *c, const struct named *named)
+{
+	_cleanup_(network_endpoints_done) struct network_endpoints all = {0};
+	struct attachments *nets = network_attachments(c);
+	struct err err = {0};
+
+	if (nets &&
+	    (network_endpoints_load(c->cs->core->networks, &named->container, &all, &err) < 0 ||
+	     attachments_renamed(nets, &all) < 0))
+		log_error("container %.12s: its peers know it by its old name", c->id);
+}
+
 /**
  * container_networks_renamed() - The endpoints follow the container's new name
  * @c: Container, verb lock held
@@ -122,25 +138,81 @@ void container_networks_renamed(struct container *c)
 	named_init(&named, c);
 	if (network_endpoints_rename(c->cs->core->networks, &named.container) < 0)
 		log_error("container %.12s: its networks know it by its old name", c->id);
+	networks_tell_name(c, &named);
 	container_networks_refresh(c);
 }
 
-/* Give the endpoint's interface to the guest. */
-static int network_attach_live(struct container *c UNUSED, const char *network_id UNUSED,
-			       struct err *err)
+/**
+ * container_networks_leave() - The others on its networks forget a run
+ * @run: Run, verb lock held or the last reference; once is enough
+ */
+void container_networks_leave(struct container_run *run)
 {
-	return err_user(err, ERR_NOT_IMPLEMENTED,
-			"connecting a running container to a network is not implemented by Arca "
-			"yet");
+	attachments_end(TAKE_PTR(run->nets));
+}
+
+/**
+ * container_networks_resume() - A run that a new daemon found is on its networks again
+ * @c:	   Container, verb lock held
+ * @run:   Its run
+ * @hello: What its agent said
+ * @err:   Filled on failure
+ *
+ * Return: 0 or a negative errno
+ */
+int container_networks_resume(struct container *c, struct container_run *run,
+			      const Arca__V1__HelloResponse *hello, struct err *err)
+{
+	_cleanup_(network_endpoints_done) struct network_endpoints all = {0};
+	_cleanup_(named_done) struct named named = {0};
+	int r;
+
+	named_init(&named, c);
+	r = network_endpoints_load(c->cs->core->networks, &named.container, &all, err);
+	return r < 0 ? r
+		     : attachments_resume(c->cs->core->meshes, c->id, run->sb, &all, hello,
+					  &run->nets, err);
+}
+
+/* Of the run that goes on; the verb lock keeps it. */
+static struct attachments *network_attachments(struct container *c)
+{
+	RANK_LOCK_SCOPE(state, &c->lock);
+	return c->run ? c->run->nets : NULL;
+}
+
+static const struct network_endpoint *endpoint_find(const struct network_endpoints *all,
+						    const char *network_id)
+{
+	for (size_t i = 0; i < all->n; i++)
+		if (str_eq(all->items[i].network_id, network_id))
+			return &all->items[i];
+	return NULL;
+}
+
+/* Give the endpoint's interface to the guest. */
+static int network_attach_live(struct container *c, const struct named *named,
+			       const char *network_id, struct err *err)
+{
+	_cleanup_(network_endpoints_done) struct network_endpoints all = {0};
+	struct attachments *nets = network_attachments(c);
+	const struct network_endpoint *endpoint;
+	int r = network_endpoints_load(c->cs->core->networks, &named->container, &all, err);
+
+	if (r < 0)
+		return r;
+	endpoint = endpoint_find(&all, network_id);
+	return nets && endpoint ? attachments_add(nets, endpoint, err) : 0;
 }
 
 /* Take the endpoint's interface from the guest. */
-static int network_detach_live(struct container *c UNUSED, const char *network_ref UNUSED,
-			       struct err *err)
+static int network_detach_live(struct container *c, const char *network_ref, struct err *err)
 {
-	return err_user(err, ERR_NOT_IMPLEMENTED,
-			"disconnecting a running container from a network is not implemented by "
-			"Arca yet");
+	struct attachments *nets = network_attachments(c);
+	char id[ID_BUF];
+	int r = network_resolve(c->cs->core->networks, network_ref, id, err);
+
+	return r < 0 || !nets ? r : attachments_remove(nets, id, err);
 }
 
 static bool network_is_live(struct container *c)
@@ -158,7 +230,7 @@ static int connect_live(struct container *c, const struct named *named, const ch
 	int r = network_endpoint_claim(networks, &named->container, network_id, err);
 
 	if (r == 0) {
-		r = network_attach_live(c, network_id, err);
+		r = network_attach_live(c, named, network_id, err);
 		if (r == 0)
 			network_endpoint_event(networks, "connect", network_id, c->id);
 	}

@@ -35,6 +35,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "core/attachments.h"
 #include "core/containers.h"
 #include "core/jsonx.h"
 #include "core/spec.h"
@@ -88,7 +89,8 @@ static void recover_lost(struct container *c)
 }
 
 /* Take a process up again: what is left of its output and its exit come by themselves. */
-static int recover_resume(struct container *c, struct container_run *run, struct err *err)
+static int recover_resume(struct container *c, struct container_run *run,
+			  const Arca__V1__HelloResponse *hello, struct err *err)
 {
 	int r;
 
@@ -102,7 +104,9 @@ static int recover_resume(struct container *c, struct container_run *run, struct
 	run->phase = RUN_STARTED;
 	run->started = true;
 	rank_unlock(&c->lock);
-	r = stdio_resume(run->io, sandbox_rpc(run->sb), err);
+	r = container_networks_resume(c, run, hello, err);
+	if (r == 0)
+		r = stdio_resume(run->io, sandbox_rpc(run->sb), err);
 	if (r == 0)
 		(void)container_row_save(c); /* it said so */
 	return r;
@@ -114,7 +118,7 @@ static void recover_found(struct container *c, struct container_run *run,
 	struct err err = {0};
 
 	if (c->vm == CONTAINER_VM_RUN && recover_find(hello, c->id)) {
-		if (recover_resume(c, run, &err) == 0) {
+		if (recover_resume(c, run, hello, &err) == 0) {
 			log_info("container %.12s: taken up again", c->id);
 			return;
 		}
@@ -228,12 +232,23 @@ static struct recovery *recovery_new(void)
 	return rec;
 }
 
-static void recovery_count(struct recovery *rec, size_t *count)
+/* Return: how many are left */
+static size_t recovery_count(struct recovery *rec, size_t *count)
 {
+	size_t left;
+
 	pthread_mutex_lock(&rec->lock);
-	(*count)--;
+	left = --*count;
 	pthread_cond_broadcast(&rec->changed);
 	pthread_mutex_unlock(&rec->lock);
+	return left;
+}
+
+/* One less; with the last, who runs on a network is known. */
+static void recovery_done(struct containers *cs, struct recovery *rec)
+{
+	if (recovery_count(rec, &rec->undone) == 0)
+		meshes_release(cs->core->meshes);
 }
 
 /* A worker_fn. */
@@ -243,14 +258,14 @@ static void recover_run(void *user)
 	struct container *c = job->c;
 
 	rank_lock(&c->verb);
-	recovery_count(job->recovery, &job->recovery->unbegun);
+	(void)recovery_count(job->recovery, &job->recovery->unbegun);
 	recover_held(c);
 	rank_lock(&c->lock);
 	c->adopting = false;
 	pthread_cond_broadcast(&c->changed);
 	rank_unlock(&c->lock);
 	rank_unlock(&c->verb);
-	recovery_count(job->recovery, &job->recovery->undone);
+	recovery_done(c->cs, job->recovery);
 	recovery_unref(job->recovery);
 	container_unref(c);
 	free(job);
@@ -366,6 +381,8 @@ int containers_recover(struct containers *cs, struct err *err)
 	all = containers_snapshot(cs, &n);
 	if (!all)
 		return err_oom(err);
+	meshes_hold(cs->core->meshes);
+	rec->undone = 1; /* until all are begun */
 	for (size_t i = 0; i < n; i++) {
 		if (all[i]->vm != CONTAINER_VM_NONE)
 			recover_push(rec, all[i]);
@@ -373,6 +390,7 @@ int containers_recover(struct containers *cs, struct err *err)
 			recover_one(all[i]);
 	}
 	containers_snapshot_free(all, n);
+	recovery_done(cs, rec);
 	recovery_wait(rec);
 	recover_sweep_directories(cs);
 	r = vmm_sweep(cs->core->vmm, recover_keep_vm, cs);

@@ -17,6 +17,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "core/attachments.h"
 #include "core/containers.h"
 #include "core/jsonx.h"
 #include "core/networks.h"
@@ -100,7 +101,8 @@ static void start_set_phase(struct container_run *run, enum run_phase phase)
 
 /* Clone and send. On failure the run is unusable and its VM, if any, is gone. */
 static int start_vm(struct container_run *run, const json_t *host_config,
-		    const Arca__V1__StartRequest *request, struct err *err)
+		    const struct network_endpoints *endpoints, Arca__V1__StartRequest *request,
+		    struct err *err)
 {
 	struct container *c = run->c;
 	struct core *core = c->cs->core;
@@ -118,6 +120,9 @@ static int start_vm(struct container_run *run, const json_t *host_config,
 		return r;
 	start_set_phase(run, RUN_STARTING);
 	r = sandbox_start(core->vmm, &spec, container_run_gone, run, &run->sb, err);
+	if (r == 0)
+		r = attachments_begin(core->meshes, c->id, run->sb, endpoints, request->container,
+				      &run->nets, err);
 	if (r < 0)
 		return r;
 	return stdio_start(run->io, sandbox_rpc(run->sb), request, err);
@@ -194,6 +199,8 @@ static void start_failed(struct container *c, struct container_run *run, const s
 	c->error = strdup(err->msg);
 	c->version++;
 	rank_unlock(&c->lock);
+	if (run)
+		container_networks_leave(run);
 	if (run && run->sb)
 		sandbox_stop(run->sb, 0); /* nothing was written that is worth the wait */
 	if (run)
@@ -272,12 +279,14 @@ int container_start_held(struct container *c, struct err *err)
 	if (r == 0)
 		r = start_record(c, err);
 	if (r == 0)
-		r = start_vm(run, host_config, request, err);
+		r = start_vm(run, host_config, &endpoints, request, err);
 	sent = clock_monotonic_ns();
 	if (r == 0) {
 		r = start_wait(run);
 		if (r < 0)
 			start_fail_words(run, err);
+		else
+			r = attachments_ready(run->nets, &endpoints, err);
 	}
 	if (r < 0) {
 		start_failed(c, run, err);

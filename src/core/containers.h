@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <uthash.h>
 
+#include "agent.pb-c.h"
 #include "base/cleanup.h"
 #include "core/container.h"
 #include "core/core.h"
@@ -15,6 +16,7 @@
 #include "core/stdio.h"
 #include "core/workers.h"
 
+struct attachments;
 struct loop_timer;
 struct sandbox;
 
@@ -47,8 +49,9 @@ enum run_phase {
 struct container_run {
 	struct container *c; /* owned reference */
 	_Atomic unsigned int refs;
-	struct stdio *io;   /* owned */
-	struct sandbox *sb; /* owned, NULL until started; set before phase leaves PENDING */
+	struct stdio *io;	  /* owned */
+	struct sandbox *sb;	  /* owned, NULL until started; set before phase leaves PENDING */
+	struct attachments *nets; /* owned, NULL until started; verb lock */
 	/* guarded by c->lock */
 	enum run_phase phase;
 	bool started; /* RUN_STARTED was reached */
@@ -233,6 +236,9 @@ void container_command(const json_t *config, const char **ret_path, json_t **ret
 /* container_network.c */
 struct network_endpoints;
 void container_networks_refresh(struct container *c);
+void container_networks_leave(struct container_run *run);
+int container_networks_resume(struct container *c, struct container_run *run,
+			      const Arca__V1__HelloResponse *hello, struct err *err);
 int container_networks_up(struct container *c, struct network_endpoints *ret, struct err *err);
 void container_networks_down(struct container *c);
 void container_networks_renamed(struct container *c);

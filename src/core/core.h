@@ -14,6 +14,7 @@ struct image_store;
 struct vmm;
 struct events;
 struct containers;
+struct meshes;
 struct execs;
 struct pulls;
 struct registry_options;
@@ -50,6 +51,7 @@ struct core {
 	struct vmm *vmm;
 	struct events *events;
 	struct networks *networks;
+	struct meshes *meshes;
 	struct containers *containers;
 	struct execs *execs;
 	struct pulls *pulls;

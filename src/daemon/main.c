@@ -32,6 +32,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/str.h"
+#include "core/attachments.h"
 #include "core/container.h"
 #include "core/core.h"
 #include "core/events.h"
@@ -218,6 +219,8 @@ static int daemon_up_managers(struct daemon *d, struct err *err)
 	if (r == 0)
 		r = networks_new(&d->core, &d->core.networks, err);
 	if (r == 0)
+		r = meshes_new(&d->core, &d->core.meshes, err);
+	if (r == 0)
 		r = containers_new(&d->core, &d->core.containers, err);
 	if (r == 0) /* they hold the containers they run in */
 		r = execs_new(&d->core, &d->core.execs, err);
@@ -231,6 +234,7 @@ static void daemon_down_managers(struct daemon *d)
 	pulls_free(d->core.pulls);
 	execs_free(d->core.execs);
 	containers_free(d->core.containers);
+	meshes_free(d->core.meshes);
 	networks_free(d->core.networks);
 	events_free(d->core.events);
 }

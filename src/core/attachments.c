@@ -1,0 +1,757 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * attachments.c - running containers on their networks
+ *
+ * DOC: Theory of operation
+ *
+ * A VM has made its tunnels' keys before anybody waits for it, so the others of a network can be
+ * told of a new member while its process is still being started, and it takes the list of them
+ * along (net/mesh.h plans it). After that each change is a SetPeers to each of the others, without
+ * anybody waiting. A call that fails for another reason than the VM's end is followed by the whole
+ * list after ATTACH_RETRY_MS.
+ *
+ * A new daemon joins the members that it finds with the keys they have, and tells nobody anything
+ * until all have been found or given up (meshes_hold()): a list that lacks those who are found last
+ * would cut them off.
+ *
+ * Locking: meshes->lock guards the table, the list, and each attachment's member; above it the verb
+ * lock, below it the meshes' own. mesh_send_fn takes none.
+ */
+#include "core/attachments.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+#include <utlist.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/str.h"
+#include "core/core.h"
+#include "core/locks.h"
+#include "core/spec.h"
+#include "net/mesh.h"
+#include "net/underlay.h"
+#include "rpc/client.h"
+#include "vm/vm.h"
+
+#define ATTACH_KEYS_WAIT_MS 20000
+#define ATTACH_CALL_WAIT_MS 10000
+#define ATTACH_RETRY_MS 1000
+#define ATTACH_INDEX_MAX (UNDERLAY_WG_PORT_MAX - UNDERLAY_WG_PORT_MIN)
+
+/* One network that has members. */
+struct live_mesh {
+	char id[ID_BUF];
+	struct mesh *mesh; /* owned */
+	size_t users;
+	UT_hash_handle hh;
+};
+
+struct meshes {
+	struct core *core;	   /* borrowed */
+	_Atomic unsigned int refs; /* the daemon's, and one an attachment */
+	struct rank_lock lock;
+	struct live_mesh *table; /* owned; by network id */
+	struct attachment *list; /* of all that have a member */
+	bool held;
+};
+
+/* One endpoint of a VM that runs. Shared by its run and the calls that are under way. */
+struct attachment {
+	struct meshes *meshes; /* owned reference */
+	_Atomic unsigned int refs;
+	char container_id[ID_BUF];
+	struct rpc_client *rpc; /* borrowed; good while there is a member */
+	struct mesh_peer peer;	/* owned: as the others know it */
+	unsigned int index;	/* of the tunnel in the VM */
+	/* guarded by meshes->lock */
+	char network_id[ID_BUF];
+	struct live_mesh *live;
+	struct mesh_member *member; /* NULL: it has left */
+	bool ready, retrying;
+	struct loop_timer *timer; /* loop thread */
+	struct attachment *next, *prev;
+};
+
+struct attachments {
+	struct meshes *meshes;
+	char container_id[ID_BUF];
+	struct sandbox *sb; /* borrowed */
+	uint8_t keys[VM_NIC_KEYS][VM_KEY_LEN];
+	struct attachment **v; /* owned array of references */
+	size_t n;
+};
+
+/**
+ * meshes_new() - No network has a member yet
+ * @core: Managers
+ * @ret:  meshes_free(); set on success
+ * @err:  Filled on failure
+ *
+ * Return: 0 or -ENOMEM
+ */
+int meshes_new(struct core *core, struct meshes **ret, struct err *err)
+{
+	struct meshes *meshes = calloc(1, sizeof(*meshes));
+
+	if (!meshes)
+		return err_oom(err);
+	meshes->core = core;
+	meshes->refs = 1;
+	rank_lock_init(&meshes->lock, LOCK_MESHES);
+	*ret = meshes;
+	return 0;
+}
+
+/**
+ * meshes_free() - Let go of it
+ * @meshes: All attachments have ended; calls of theirs may be under way. NULL is fine
+ */
+void meshes_free(struct meshes *meshes)
+{
+	if (!meshes || atomic_fetch_sub(&meshes->refs, 1) != 1)
+		return;
+	rank_lock_done(&meshes->lock);
+	free(meshes);
+}
+
+static void attachment_unref(struct attachment *a)
+{
+	if (atomic_fetch_sub(&a->refs, 1) != 1)
+		return;
+	mesh_peer_done(&a->peer);
+	meshes_free(a->meshes);
+	free(a);
+}
+
+/* The network's mesh; meshes->lock held. */
+static int mesh_take(struct meshes *meshes, const char *network_id, struct live_mesh **ret)
+{
+	struct live_mesh *live;
+
+	HASH_FIND_STR(meshes->table, network_id, live);
+	if (!live) {
+		live = calloc(1, sizeof(*live));
+		if (live)
+			live->mesh = mesh_new();
+		if (!live || !live->mesh) {
+			free(live);
+			return -ENOMEM;
+		}
+		memcpy(live->id, network_id, ID_BUF);
+		HASH_ADD_STR(meshes->table, id, live);
+	}
+	live->users++;
+	*ret = live;
+	return 0;
+}
+
+static void mesh_give(struct meshes *meshes, struct live_mesh *live)
+{
+	if (--live->users > 0)
+		return;
+	HASH_DEL(meshes->table, live);
+	mesh_free(live->mesh);
+	free(live);
+}
+
+static int peer_fill(const struct mesh_peer *from, Arca__V1__Peer *to)
+{
+	int r = spec_put(&to->endpoint_id, from->id) ||
+		spec_bytes(&to->public_key, from->key, sizeof(from->key)) ||
+		spec_bytes(&to->underlay4, from->underlay4, sizeof(from->underlay4)) ||
+		spec_bytes(&to->v4, from->v4, from->has_v4 ? sizeof(from->v4) : 0) ||
+		spec_bytes(&to->v6, from->v6, from->has_v6 ? sizeof(from->v6) : 0);
+
+	to->port = from->port;
+	for (char **n = from->names; r == 0 && n && *n; n++)
+		r = spec_add_string(&to->names, &to->n_names, *n);
+	return r ? -ENOMEM : 0;
+}
+
+static void attachment_retry_due(void *user)
+{
+	struct attachment *a = user;
+
+	loop_timer_remove(a->timer);
+	a->timer = NULL;
+	rank_lock(&a->meshes->lock);
+	a->retrying = false;
+	if (a->member)
+		mesh_resync(a->member);
+	rank_unlock(&a->meshes->lock);
+	attachment_unref(a);
+}
+
+/* Loop thread. */
+static void attachment_retry(struct attachment *a)
+{
+	if (a->retrying || loop_timer_add(a->meshes->core->loop, ATTACH_RETRY_MS,
+					  attachment_retry_due, a, &a->timer) < 0)
+		return;
+	a->retrying = true;
+	atomic_fetch_add(&a->refs, 1);
+}
+
+static void attachment_on_reply(void *user UNUSED, ProtobufCMessage *message)
+{
+	protobuf_c_message_free_unpacked(message, NULL);
+}
+
+static void attachment_on_closed(void *user, enum rpc_status status, const char *text)
+{
+	struct attachment *a = user;
+
+	if (status != RPC_OK && status != RPC_UNAVAILABLE)
+		log_warn("container %.12s does not take its peers on network %.12s: %s",
+			 a->container_id, a->network_id, text ?: "");
+	rank_lock(&a->meshes->lock);
+	if (a->member) {
+		mesh_acked(a->member, status == RPC_OK);
+		if (status != RPC_OK && status != RPC_UNAVAILABLE)
+			attachment_retry(a);
+	}
+	rank_unlock(&a->meshes->lock);
+	attachment_unref(a);
+}
+
+static int set_peers_fill(const struct attachment *a, const struct mesh_update *update,
+			  Arca__V1__SetPeersRequest *request)
+{
+	int r = spec_put(&request->container_id, a->container_id) ||
+		spec_put(&request->network_id, a->network_id);
+
+	request->complete = update->complete;
+	request->poke = update->poke;
+	for (size_t i = 0; i < update->set_n && r == 0; i++) {
+		Arca__V1__Peer *peer = SPEC_ADD(request, set, Arca__V1__Peer, arca__v1__peer__init);
+
+		r = peer ? peer_fill(update->set[i], peer) : -ENOMEM;
+	}
+	for (size_t i = 0; i < update->removed_n && r == 0; i++)
+		r = spec_add_string(&request->removed_endpoint_ids,
+				    &request->n_removed_endpoint_ids, update->removed[i]);
+	return r ? -ENOMEM : 0;
+}
+
+/* A mesh_send_fn. */
+static int attachment_send(void *user, const struct mesh_update *update)
+{
+	static const struct rpc_stream_ops ops = {.message = attachment_on_reply,
+						  .closed = attachment_on_closed};
+	struct attachment *a = user;
+	Arca__V1__SetPeersRequest *request = calloc(1, sizeof(*request));
+	struct rpc_stream *stream;
+	int r;
+
+	if (!request)
+		return -ENOMEM;
+	arca__v1__set_peers_request__init(request);
+	r = set_peers_fill(a, update, request);
+	atomic_fetch_add(&a->refs, 1);
+	if (r == 0)
+		r = rpc_stream_open(a->rpc, "/arca.v1.Network/SetPeers", &request->base,
+				    &arca__v1__empty__descriptor, &ops, a, &stream);
+	if (r == 0)
+		rpc_stream_close_send(stream);
+	else
+		atomic_fetch_sub(&a->refs, 1); /* not the last: the run has one */
+	arca__v1__set_peers_request__free_unpacked(request, NULL);
+	return r;
+}
+
+static int peer_names(const json_t *names, struct mesh_peer *peer)
+{
+	json_t *item;
+	size_t i;
+
+	peer->names = calloc(json_array_size(names) + 1, sizeof(*peer->names));
+	if (!peer->names)
+		return -ENOMEM;
+	json_array_foreach (names, i, item) {
+		peer->names[i] = strdup(json_string_value(item));
+		if (!peer->names[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static void peer_addr(struct net_addr addr, bool *has, uint8_t *to)
+{
+	*has = addr.family != 0;
+	if (*has)
+		(void)net_addr_to_bytes(addr, to); /* 4 or 16, as there is room */
+}
+
+static int attachment_new(struct attachments *all, const struct network_endpoint *e,
+			  unsigned int index, const uint8_t *key, struct attachment **ret)
+{
+	struct attachment *a = calloc(1, sizeof(*a));
+
+	if (!a)
+		return -ENOMEM;
+	a->refs = 1;
+	a->meshes = all->meshes;
+	atomic_fetch_add(&a->meshes->refs, 1);
+	a->index = index;
+	a->rpc = sandbox_rpc(all->sb);
+	memcpy(a->container_id, all->container_id, ID_BUF);
+	memcpy(a->network_id, e->network_id, ID_BUF);
+	memcpy(a->peer.id, e->endpoint_id, ID_BUF);
+	memcpy(a->peer.key, key, sizeof(a->peer.key));
+	memcpy(a->peer.underlay4, sandbox_nic(all->sb)->v4, sizeof(a->peer.underlay4));
+	a->peer.port = (uint16_t)(UNDERLAY_WG_PORT_MIN + index);
+	peer_addr(e->v4, &a->peer.has_v4, a->peer.v4);
+	peer_addr(e->v6, &a->peer.has_v6, a->peer.v6);
+	if (peer_names(e->has_dns ? e->dns_names : NULL, &a->peer) < 0) {
+		attachment_unref(a);
+		return -ENOMEM;
+	}
+	*ret = a;
+	return 0;
+}
+
+/* Into its network's mesh: the others are told. */
+static int attachment_join(struct attachment *a)
+{
+	struct meshes *meshes = a->meshes;
+	RANK_LOCK_SCOPE(guard, &meshes->lock);
+	int r = mesh_take(meshes, a->network_id, &a->live);
+
+	if (r < 0)
+		return r;
+	r = mesh_join(a->live->mesh, &a->peer, attachment_send, a, &a->member);
+	if (r < 0) {
+		mesh_give(meshes, a->live);
+		return r;
+	}
+	DL_APPEND(meshes->list, a);
+	return 0;
+}
+
+static void attachment_leave(struct attachment *a)
+{
+	struct meshes *meshes = a->meshes;
+
+	rank_lock(&meshes->lock);
+	if (a->member) {
+		DL_DELETE(meshes->list, a);
+		mesh_leave(TAKE_PTR(a->member));
+		mesh_give(meshes, a->live);
+	}
+	rank_unlock(&meshes->lock);
+}
+
+static int attachments_put(struct attachments *all, struct attachment *a)
+{
+	struct attachment **bigger = reallocarray(all->v, all->n + 1, sizeof(struct attachment *));
+
+	if (!bigger)
+		return -ENOMEM;
+	all->v = bigger;
+	bigger[all->n++] = a;
+	return 0;
+}
+
+static int attachments_join(struct attachments *all, const struct network_endpoint *e,
+			    unsigned int index, const uint8_t *key, struct attachment **ret)
+{
+	struct attachment *a = NULL;
+	int r = attachment_new(all, e, index, key, &a);
+
+	if (r == 0)
+		r = attachments_put(all, a);
+	if (r < 0) {
+		if (a)
+			attachment_unref(a);
+		return r;
+	}
+	*ret = a;
+	r = attachment_join(a);
+	if (r < 0) {
+		all->n--;
+		attachment_unref(a);
+	}
+	return r;
+}
+
+/* What has tunnels: networks of the mesh. */
+static bool endpoint_is_meshed(const struct network_endpoint *e)
+{
+	return network_endpoint_is_claimed(e) && str_eq(e->driver, "bridge");
+}
+
+static struct attachments *attachments_new(struct meshes *meshes, const char *container_id,
+					   struct sandbox *sb)
+{
+	struct attachments *all = calloc(1, sizeof(*all));
+
+	if (!all)
+		return NULL;
+	all->meshes = meshes;
+	all->sb = sb;
+	memcpy(all->container_id, container_id, ID_BUF);
+	return all;
+}
+
+static int take_peer(void *user, const struct mesh_peer *peer)
+{
+	Arca__V1__NetworkAttach *attach = user;
+	Arca__V1__Peer *to = SPEC_ADD(attach, peers, Arca__V1__Peer, arca__v1__peer__init);
+
+	return to ? peer_fill(peer, to) : -ENOMEM;
+}
+
+/* The endpoint in the request, with everybody who is there already. */
+static int begin_one(struct attachments *all, const struct network_endpoint *e, unsigned int index,
+		     Arca__V1__ContainerSpec *spec)
+{
+	Arca__V1__NetworkAttach *attach =
+		SPEC_ADD(spec, networks, Arca__V1__NetworkAttach, arca__v1__network_attach__init);
+	struct attachment *a;
+	int r = attach ? spec_network_fill(e, attach) : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	attach->index = index;
+	r = spec_bytes(&attach->offered_key, all->keys[index], VM_KEY_LEN);
+	if (r == 0)
+		r = attachments_join(all, e, index, all->keys[index], &a);
+	return r < 0 ? r : mesh_peers(a->member, take_peer, attach);
+}
+
+/**
+ * attachments_begin() - A container that is about to be started joins its networks
+ * @meshes:	  Manager
+ * @container_id: Container
+ * @sb:		  Its VM; borrowed until attachments_end()
+ * @endpoints:	  Claimed
+ * @spec:	  Its networks are filled in
+ * @ret:	  attachments_end(); set on success
+ * @err:	  Filled on failure
+ *
+ * Of more networks than a VM has keys ahead, the rest follow with attachments_ready().
+ *
+ * Return: 0 or a negative errno
+ */
+int attachments_begin(struct meshes *meshes, const char *container_id, struct sandbox *sb,
+		      const struct network_endpoints *endpoints, Arca__V1__ContainerSpec *spec,
+		      struct attachments **ret, struct err *err)
+{
+	struct attachments *all = attachments_new(meshes, container_id, sb);
+	unsigned int index = 0;
+	int r = 0;
+
+	if (!all)
+		return err_oom(err);
+	for (size_t i = 0; i < endpoints->n && r == 0 && index < VM_NIC_KEYS; i++) {
+		if (!endpoint_is_meshed(&endpoints->items[i]))
+			continue;
+		if (index == 0)
+			r = sandbox_keys(sb, ATTACH_KEYS_WAIT_MS, all->keys, err);
+		if (r < 0) {
+			attachments_end(all);
+			return r;
+		}
+		r = begin_one(all, &endpoints->items[i], index++, spec);
+	}
+	if (r < 0) {
+		attachments_end(all);
+		return err_sys(err, r, "cannot join the networks of %.12s", container_id);
+	}
+	*ret = all;
+	return 0;
+}
+
+static struct attachment *attachments_find(const struct attachments *all, const char *network_id)
+{
+	for (size_t i = 0; i < all->n; i++)
+		if (str_eq(all->v[i]->network_id, network_id))
+			return all->v[i];
+	return NULL;
+}
+
+static void attachment_set_ready(struct attachment *a, bool resync)
+{
+	RANK_LOCK_SCOPE(guard, &a->meshes->lock);
+
+	a->ready = true;
+	if (a->meshes->held || !a->member)
+		return;
+	mesh_ready(a->member);
+	if (resync)
+		mesh_resync(a->member);
+}
+
+/**
+ * attachments_ready() - The process runs
+ * @all:       Attachments
+ * @endpoints: What attachments_begin() was given; those that it left out are attached now
+ * @err:       Filled on failure
+ *
+ * Return: 0 or a negative errno
+ */
+int attachments_ready(struct attachments *all, const struct network_endpoints *endpoints,
+		      struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < all->n; i++)
+		attachment_set_ready(all->v[i], false);
+	for (size_t i = 0; i < endpoints->n && r == 0; i++)
+		if (endpoint_is_meshed(&endpoints->items[i]) &&
+		    !attachments_find(all, endpoints->items[i].network_id))
+			r = attachments_add(all, &endpoints->items[i], err);
+	return r;
+}
+
+static unsigned int attachments_free_index(const struct attachments *all)
+{
+	for (unsigned int index = 0;; index++) {
+		bool taken = false;
+
+		for (size_t i = 0; i < all->n; i++)
+			taken |= all->v[i]->index == index;
+		if (!taken)
+			return index;
+	}
+}
+
+static int add_call(struct attachments *all, const struct network_endpoint *e, unsigned int index,
+		    uint8_t key[static VM_KEY_LEN], struct err *err)
+{
+	Arca__V1__AttachNetworkRequest *request = calloc(1, sizeof(*request));
+	ProtobufCMessage *reply = NULL;
+	int r;
+
+	if (!request)
+		return err_oom(err);
+	arca__v1__attach_network_request__init(request);
+	request->network = malloc(sizeof(*request->network));
+	if (!request->network) {
+		free(request);
+		return err_oom(err);
+	}
+	arca__v1__network_attach__init(request->network);
+	request->network->index = index;
+	r = spec_put(&request->container_id, all->container_id) ||
+			    spec_network_fill(e, request->network) < 0
+		    ? err_oom(err)
+		    : rpc_call(sandbox_rpc(all->sb), "/arca.v1.Network/Attach", &request->base,
+			       &arca__v1__attach_network_response__descriptor, ATTACH_CALL_WAIT_MS,
+			       &reply, err);
+	arca__v1__attach_network_request__free_unpacked(request, NULL);
+	if (r != 0)
+		return r < 0 ? r : -EPROTO;
+	const Arca__V1__AttachNetworkResponse *response =
+		(const Arca__V1__AttachNetworkResponse *)reply;
+	if (response->public_key.len == VM_KEY_LEN)
+		memcpy(key, response->public_key.data, VM_KEY_LEN);
+	else
+		r = err_user(err, ERR_INTERNAL, "the agent gave no key for network %.12s",
+			     e->network_id);
+	protobuf_c_message_free_unpacked(reply, NULL);
+	return r;
+}
+
+/**
+ * attachments_add() - A container that runs joins one more network
+ * @all:      Attachments; the container's verb lock is held
+ * @endpoint: Claimed; a driver without tunnels needs nothing
+ * @err:      Filled on failure
+ *
+ * Return: 0 or a negative errno
+ */
+int attachments_add(struct attachments *all, const struct network_endpoint *endpoint,
+		    struct err *err)
+{
+	unsigned int index = attachments_free_index(all);
+	uint8_t key[VM_KEY_LEN];
+	struct attachment *a;
+	int r;
+
+	if (!endpoint_is_meshed(endpoint))
+		return 0;
+	if (index > ATTACH_INDEX_MAX)
+		return err_user(err, ERR_INVALID, "a container can be on %d networks at once",
+				ATTACH_INDEX_MAX + 1);
+	r = add_call(all, endpoint, index, key, err);
+	if (r < 0)
+		return r;
+	r = attachments_join(all, endpoint, index, key, &a);
+	if (r < 0)
+		return err_sys(err, r, "cannot join network %.12s", endpoint->network_id);
+	attachment_set_ready(a, true);
+	return 0;
+}
+
+/**
+ * attachments_remove() - A container that runs leaves a network
+ * @all:	Attachments; the container's verb lock is held
+ * @network_id: Network; one that it is not on is left alone
+ * @err:	Filled on failure
+ *
+ * Its peers forget it in any case.
+ *
+ * Return: 0 or a negative errno
+ */
+int attachments_remove(struct attachments *all, const char *network_id, struct err *err)
+{
+	Arca__V1__DetachNetworkRequest request = ARCA__V1__DETACH_NETWORK_REQUEST__INIT;
+	struct attachment *a = attachments_find(all, network_id);
+	int r;
+
+	if (!a)
+		return 0;
+	attachment_leave(a);
+	request.container_id = all->container_id;
+	request.network_id = a->network_id;
+	r = rpc_call(sandbox_rpc(all->sb), "/arca.v1.Network/Detach", &request.base,
+		     &arca__v1__empty__descriptor, ATTACH_CALL_WAIT_MS, NULL, err);
+	for (size_t i = 0; i < all->n; i++) {
+		if (all->v[i] != a)
+			continue;
+		all->v[i] = all->v[--all->n];
+		break;
+	}
+	attachment_unref(a);
+	return r <= 0 ? r : -EPROTO;
+}
+
+static const Arca__V1__NetworkState *state_find(const Arca__V1__HelloResponse *hello,
+						const char *container_id, const char *network_id)
+{
+	for (size_t i = 0; i < hello->n_networks; i++) {
+		const Arca__V1__NetworkState *state = hello->networks[i];
+
+		if (str_eq(state->container_id, container_id) &&
+		    str_eq(state->network_id, network_id) && state->public_key.len == VM_KEY_LEN)
+			return state;
+	}
+	return NULL;
+}
+
+/**
+ * attachments_resume() - What a VM that a new daemon found is attached to
+ * @meshes:	  Manager
+ * @container_id: Container
+ * @sb:		  Its VM; borrowed until attachments_end()
+ * @endpoints:	  Claimed, as the rows have them
+ * @hello:	  What the agent said
+ * @ret:	  attachments_end(); set on success
+ * @err:	  Filled on failure
+ *
+ * What the rows have and the VM has not is attached; what the VM has and the rows have not is
+ * detached.
+ *
+ * Return: 0 or a negative errno
+ */
+int attachments_resume(struct meshes *meshes, const char *container_id, struct sandbox *sb,
+		       const struct network_endpoints *endpoints,
+		       const Arca__V1__HelloResponse *hello, struct attachments **ret,
+		       struct err *err)
+{
+	struct attachments *all = attachments_new(meshes, container_id, sb);
+	struct attachment *a;
+	int r = all ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < endpoints->n && r == 0; i++) {
+		const struct network_endpoint *e = &endpoints->items[i];
+		const Arca__V1__NetworkState *state =
+			endpoint_is_meshed(e) ? state_find(hello, container_id, e->network_id)
+					      : NULL;
+
+		if (!state)
+			continue;
+		r = attachments_join(all, e, state->index, state->public_key.data, &a);
+		if (r == 0)
+			attachment_set_ready(a, true);
+	}
+	if (r < 0) {
+		attachments_end(all);
+		return err_sys(err, r, "cannot join the networks of %.12s", container_id);
+	}
+	for (size_t i = 0; i < endpoints->n && r == 0; i++)
+		if (endpoint_is_meshed(&endpoints->items[i]) &&
+		    !attachments_find(all, endpoints->items[i].network_id))
+			r = attachments_add(all, &endpoints->items[i], err);
+	if (r < 0)
+		attachments_end(all);
+	else
+		*ret = all;
+	return r;
+}
+
+/**
+ * attachments_renamed() - The others know a container by its new names
+ * @all:       Attachments
+ * @endpoints: With their names as they are now
+ *
+ * Return: 0 or -ENOMEM
+ */
+int attachments_renamed(struct attachments *all, const struct network_endpoints *endpoints)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < endpoints->n && r == 0; i++) {
+		const struct network_endpoint *e = &endpoints->items[i];
+		struct attachment *a = attachments_find(all, e->network_id);
+
+		if (!a || !e->has_dns)
+			continue;
+		mesh_peer_done(&a->peer);
+		r = peer_names(e->dns_names, &a->peer);
+		if (r == 0)
+			r = mesh_change(a->member, &a->peer);
+	}
+	return r;
+}
+
+/**
+ * attachments_end() - The VM is gone or goes: the others forget it
+ * @all: Freed; may be NULL
+ */
+void attachments_end(struct attachments *all)
+{
+	if (!all)
+		return;
+	for (size_t i = 0; i < all->n; i++) {
+		attachment_leave(all->v[i]);
+		attachment_unref(all->v[i]);
+	}
+	free(all->v);
+	free(all);
+}
+
+/**
+ * meshes_hold() - Tell nobody anything until meshes_release()
+ * @meshes: Manager
+ */
+void meshes_hold(struct meshes *meshes)
+{
+	RANK_LOCK_SCOPE(guard, &meshes->lock);
+
+	meshes->held = true;
+}
+
+/**
+ * meshes_release() - All that a new daemon could find is there: tell everybody the whole list
+ * @meshes: Manager
+ */
+void meshes_release(struct meshes *meshes)
+{
+	RANK_LOCK_SCOPE(guard, &meshes->lock);
+	struct attachment *a;
+
+	meshes->held = false;
+	DL_FOREACH (meshes->list, a) {
+		if (!a->ready)
+			continue;
+		mesh_resync(a->member);
+		mesh_ready(a->member);
+	}
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * attachments.h - running containers on their networks: tunnels and who knows whom
+ *
+ * The rows of endpoints are networks.h's; here is what exists only while a VM runs. One set a run:
+ *
+ *   attachments_begin()  the VM is there, its process is not: fills the request
+ *   attachments_ready()  the process runs
+ *   attachments_end()    before the VM's object is freed
+ */
+#pragma once
+
+#include "agent.pb-c.h"
+#include "base/err.h"
+#include "core/networks.h"
+
+struct core;
+struct sandbox;
+struct meshes;	    /* of the daemon */
+struct attachments; /* of one run */
+
+int meshes_new(struct core *core, struct meshes **ret, struct err *err);
+void meshes_free(struct meshes *meshes);
+/* While a new daemon still looks for the VMs of the last one, nobody is told who is there. */
+void meshes_hold(struct meshes *meshes);
+void meshes_release(struct meshes *meshes);
+
+int attachments_begin(struct meshes *meshes, const char *container_id, struct sandbox *sb,
+		      const struct network_endpoints *endpoints, Arca__V1__ContainerSpec *spec,
+		      struct attachments **ret, struct err *err);
+int attachments_resume(struct meshes *meshes, const char *container_id, struct sandbox *sb,
+		       const struct network_endpoints *endpoints,
+		       const Arca__V1__HelloResponse *hello, struct attachments **ret,
+		       struct err *err);
+int attachments_ready(struct attachments *all, const struct network_endpoints *endpoints,
+		      struct err *err);
+int attachments_add(struct attachments *all, const struct network_endpoint *endpoint,
+		    struct err *err);
+int attachments_remove(struct attachments *all, const char *network_id, struct err *err);
+int attachments_renamed(struct attachments *all, const struct network_endpoints *endpoints);
+void attachments_end(struct attachments *all);
+
+/* spec_network.c: NetworkAttach of an endpoint, all but key, index and peers */
+int spec_network_fill(const struct network_endpoint *endpoint, Arca__V1__NetworkAttach *attach);
+int spec_bytes(ProtobufCBinaryData *field, const void *data, size_t len);
