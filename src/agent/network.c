@@ -22,8 +22,8 @@
  * are forwarded to the VM arrive there. A network that becomes the default takes that from the one
  * that was.
  *
- * Names (127.0.0.11) are not here: see network_attach_all(), network_attach() and
- * network_set_peers()'s callers for when they change.
+ * Names (127.0.0.11) are not here yet: they change when an attachment or its peers do, and are
+ * served as the last step of network_attach_all().
  */
 #include "agent/network.h"
 
@@ -211,6 +211,30 @@ static int network_yield_default(struct networks *nets, const struct network *to
 	return r;
 }
 
+static int network_set_default(struct networks *nets, struct network *n, bool six, bool is_default,
+			       struct err *err)
+{
+	int r;
+
+	if (n->is_default[six] == is_default)
+		return 0;
+	r = network_links_set_default(nets, n, six, is_default, err);
+	if (r == 0 && is_default)
+		r = network_yield_default(nets, n, six, err);
+	if (r < 0)
+		return r;
+	n->is_default[six] = is_default;
+	return network_set_target(nets, n, six, err);
+}
+
+static bool network_has_default(const struct networks *nets, const struct container *c, bool six)
+{
+	for (const struct network *n = nets->list; n; n = n->next)
+		if (n->container == c && n->is_default[six])
+			return true;
+	return false;
+}
+
 static int network_set_all_peers(struct networks *nets, struct network *n,
 				 const Arca__V1__NetworkAttach *spec, struct err *err)
 {
@@ -237,17 +261,8 @@ static int network_update(struct networks *nets, struct network *n, const struct
 
 	if (!network_same(n, wanted))
 		return err_user(err, ERR_CONFLICT, "network %s is attached otherwise", n->id);
-	for (int i = 0; r == 0 && i < 2; i++) {
-		if (n->is_default[i] == wanted->is_default[i])
-			continue;
-		r = network_links_set_default(nets, n, i, wanted->is_default[i], err);
-		if (r == 0 && wanted->is_default[i])
-			r = network_yield_default(nets, n, i, err);
-		if (r < 0)
-			return r;
-		n->is_default[i] = wanted->is_default[i];
-		r = network_set_target(nets, n, i, err);
-	}
+	for (int i = 0; r == 0 && i < 2; i++)
+		r = network_set_default(nets, n, i, wanted->is_default[i], err);
 	return r < 0 ? r : network_set_all_peers(nets, n, spec, err);
 }
 
@@ -269,17 +284,25 @@ static int network_make(struct networks *nets, struct network *n,
 			struct err *err)
 {
 	struct firewall_entry entry = {};
-	int r = network_mesh_take(nets, n, &spec->offered_key, err);
+	int r;
 
+	/* Another network's default route is taken last, when nothing else can fail. */
+	for (int i = 0; i < 2; i++)
+		n->is_default[i] = n->is_default[i] && !network_has_default(nets, n->container, i);
+	r = network_mesh_take(nets, n, &spec->offered_key, err);
 	if (r == 0)
 		r = network_links_make(nets, n, err);
-	for (int i = 0; r == 0 && i < 2; i++)
-		r = n->is_default[i] ? network_yield_default(nets, n, i, err) : 0;
 	if (r < 0)
 		return r;
 	network_fill_firewall(nets, n, host, &entry);
 	r = network_set_firewall(nets, n, &entry, err);
-	return r < 0 ? r : network_set_all_peers(nets, n, spec, err);
+	if (r == 0)
+		r = network_set_all_peers(nets, n, spec, err);
+	if (r == 0 && spec->default_route4)
+		r = network_set_default(nets, n, false, true, err);
+	if (r == 0 && spec->default_route6)
+		r = network_set_default(nets, n, true, true, err);
+	return r;
 }
 
 static void network_free(struct networks *nets, struct network *n)
@@ -389,15 +412,19 @@ void network_detach(struct networks *nets, struct network *n)
 
 /**
  * network_detach_all() - Take a container out of all its networks
- * @nets: All networks
- * @c:	  Container
+ * @nets:    All networks
+ * @c:	     Container
+ * @vm_ends: The VM takes its interfaces along, sooner than they could be taken down
  */
-void network_detach_all(struct networks *nets, const struct container *c)
+void network_detach_all(struct networks *nets, const struct container *c, bool vm_ends)
 {
 	struct network *n, *next;
 
 	DL_FOREACH_SAFE (nets->list, n, next) {
-		if (n->container == c)
-			network_detach(nets, n);
+		if (n->container != c)
+			continue;
+		if (vm_ends)
+			n->has_mesh = n->has_links = n->has_firewall = false;
+		network_detach(nets, n);
 	}
 }

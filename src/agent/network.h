@@ -57,8 +57,8 @@ struct network {
 
 /* One per VM. */
 struct networks {
-	bool usable; /* else the kernel lacks something, which was logged */
-	int home_fd; /* owned: the VM's own network namespace */
+	bool usable;	       /* else the kernel lacks something, which was logged */
+	int home_fd;	       /* owned: the VM's own network namespace */
 	struct netlink route, filter;
 	struct wireguard wg;
 	struct underlay underlay;
@@ -77,8 +77,7 @@ int network_attach(struct networks *nets, struct container *c, const Arca__V1__N
 int network_attach_all(struct networks *nets, struct container *c,
 		       const Arca__V1__ContainerSpec *spec, struct err *err);
 void network_detach(struct networks *nets, struct network *n);
-void network_detach_all(struct networks *nets, const struct container *c);
-int network_rotate(struct networks *nets, struct network *n, struct err *err);
+void network_detach_all(struct networks *nets, const struct container *c, bool vm_ends);
 
 /* network_mesh.c */
 unsigned int network_mesh_index(const struct network *n);
@@ -87,6 +86,7 @@ int network_mesh_offer(struct networks *nets, unsigned int count);
 int network_mesh_take(struct networks *nets, struct network *n,
 		      const ProtobufCBinaryData *offered_key, struct err *err);
 void network_mesh_drop(struct networks *nets, struct network *n);
+int network_rotate(struct networks *nets, struct network *n, struct err *err);
 
 /* network_links.c */
 unsigned int network_link_index(const struct network *n);

@@ -280,11 +280,14 @@ static int peer_names(const json_t *names, struct mesh_peer *peer)
 	return 0;
 }
 
-static void peer_addr(struct net_addr addr, bool *has, uint8_t *to)
+static bool peer_addr(struct net_addr addr, uint8_t *to, size_t len)
 {
-	*has = addr.family != 0;
-	if (*has)
-		(void)net_addr_to_bytes(addr, to); /* 4 or 16, as there is room */
+	uint8_t bytes[NET_ADDR_BYTES_MAX];
+
+	if (addr.family == 0 || net_addr_to_bytes(addr, bytes) != len)
+		return false;
+	memcpy(to, bytes, len);
+	return true;
 }
 
 static int attachment_new(struct attachments *all, const struct network_endpoint *e,
@@ -305,8 +308,8 @@ static int attachment_new(struct attachments *all, const struct network_endpoint
 	memcpy(a->peer.key, key, sizeof(a->peer.key));
 	memcpy(a->peer.underlay4, sandbox_nic(all->sb)->v4, sizeof(a->peer.underlay4));
 	a->peer.port = (uint16_t)(UNDERLAY_WG_PORT_MIN + index);
-	peer_addr(e->v4, &a->peer.has_v4, a->peer.v4);
-	peer_addr(e->v6, &a->peer.has_v6, a->peer.v6);
+	a->peer.has_v4 = peer_addr(e->v4, a->peer.v4, sizeof(a->peer.v4));
+	a->peer.has_v6 = peer_addr(e->v6, a->peer.v6, sizeof(a->peer.v6));
 	if (peer_names(e->has_dns ? e->dns_names : NULL, &a->peer) < 0) {
 		attachment_unref(a);
 		return -ENOMEM;

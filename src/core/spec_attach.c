@@ -99,6 +99,6 @@ int spec_network_fill(const struct network_endpoint *e, Arca__V1__NetworkAttach 
 	attach->default_route6 = e->default_route6;
 	attach->internal = e->internal;
 	attach->embedded_names = e->has_dns;
-	attach->priority = attach_priority(e);
+	attach->name_rank = -attach_priority(e);
 	return r ? -ENOMEM : 0;
 }

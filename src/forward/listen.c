@@ -35,7 +35,10 @@ static struct {
 	uint8_t proto;
 	struct forward_ip ip;
 	uint16_t port;
-	int fd; /* the answer, or negative errno */
+	int *fds; /* the answer: consecutive ports */
+	size_t n;
+	size_t n_open; /* how many of them are open */
+	int error;     /* of the first that is not */
 } listener = {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
 	.cond = PTHREAD_COND_INITIALIZER,
@@ -116,6 +119,21 @@ static int listen_make(uint8_t proto, const struct forward_ip *ip, uint16_t port
 	return TAKE_FD(fd);
 }
 
+static void listen_make_all(void)
+{
+	listener.error = 0;
+	for (listener.n_open = 0; listener.n_open < listener.n; listener.n_open++) {
+		int fd = listen_make(listener.proto, &listener.ip,
+				     (uint16_t)(listener.port + listener.n_open));
+
+		if (fd < 0) {
+			listener.error = fd;
+			return;
+		}
+		listener.fds[listener.n_open] = fd;
+	}
+}
+
 static void *listen_thread(void *arg UNUSED)
 {
 	int r = setns(listener.ns_fd, CLONE_NEWNET) < 0 ? -errno : sandbox_drop(true);
@@ -123,12 +141,12 @@ static void *listen_thread(void *arg UNUSED)
 	(void)pthread_setname_np(pthread_self(), "arca-listen"); /* only a label */
 	pthread_mutex_lock(&listener.lock);
 	listener.state = r < 0 ? LISTEN_FAILED : LISTEN_IDLE;
-	listener.fd = r;
+	listener.error = r;
 	pthread_cond_broadcast(&listener.cond);
 	while (r == 0) {
 		while (listener.state != LISTEN_ASKED)
 			pthread_cond_wait(&listener.cond, &listener.lock);
-		listener.fd = listen_make(listener.proto, &listener.ip, listener.port);
+		listen_make_all();
 		listener.state = LISTEN_IDLE;
 		pthread_cond_broadcast(&listener.cond);
 	}
@@ -155,13 +173,20 @@ int listen_init(int host_ns_fd)
 	pthread_mutex_lock(&listener.lock);
 	while (listener.state == LISTEN_STARTING)
 		pthread_cond_wait(&listener.cond, &listener.lock);
-	r = listener.state == LISTEN_FAILED ? listener.fd : 0;
+	r = listener.state == LISTEN_FAILED ? listener.error : 0;
 	pthread_mutex_unlock(&listener.lock);
 	(void)close(host_ns_fd); /* the thread is in it */
 	return r;
 }
 
-static int listen_bound_port(int fd, uint16_t *ret_port)
+/**
+ * listen_port() - The port that a socket is bound to
+ * @fd:	      Of listen_open()
+ * @ret_port: Set on success
+ *
+ * Return: 0, or negative errno
+ */
+int listen_port(int fd, uint16_t *ret_port)
 {
 	struct sockaddr_storage addr;
 	socklen_t len = sizeof(addr);
@@ -174,39 +199,34 @@ static int listen_bound_port(int fd, uint16_t *ret_port)
 }
 
 /**
- * listen_open() - A bound socket on the host; a TCP one listens
- * @proto:    IPPROTO_TCP or IPPROTO_UDP
- * @ip:	      Address; all zeros: every one of its family
- * @port:     Port; 0: the kernel chooses
- * @ret_fd:   Non-blocking, owned by the caller; set on success
- * @ret_port: The port it has; set on success
+ * listen_open() - Bound sockets on the host; TCP ones listen
+ * @proto:  IPPROTO_TCP or IPPROTO_UDP
+ * @ip:	    Address; all zeros: every one of its family
+ * @port:   Port of the first; 0: the kernel chooses, @n is 1
+ * @fds:    Non-blocking descriptors of consecutive ports, owned by the caller
+ * @n:	    How many
+ * @ret_n:  How many are open, also on failure
  *
- * Return: 0, -EADDRINUSE, -EADDRNOTAVAIL, -EACCES, -EMFILE, or another negative errno
+ * Return: 0, or why the first that is not open is not: -EADDRINUSE, -EADDRNOTAVAIL, -EACCES,
+ *	   -EMFILE, or another negative errno
  */
-int listen_open(uint8_t proto, const struct forward_ip *ip, uint16_t port, int *ret_fd,
-		uint16_t *ret_port)
+int listen_open(uint8_t proto, const struct forward_ip *ip, uint16_t port, int *fds, size_t n,
+		size_t *ret_n)
 {
-	_cleanup_close_ int fd = -EBADF;
-	uint16_t bound = port;
-	int r = 0;
+	int r;
 
 	pthread_mutex_lock(&listener.lock);
 	listener.proto = proto;
 	listener.ip = *ip;
 	listener.port = port;
+	listener.fds = fds;
+	listener.n = n;
 	listener.state = LISTEN_ASKED;
 	pthread_cond_broadcast(&listener.cond);
 	while (listener.state == LISTEN_ASKED)
 		pthread_cond_wait(&listener.cond, &listener.lock);
-	fd = listener.fd;
+	*ret_n = listener.n_open;
+	r = listener.error;
 	pthread_mutex_unlock(&listener.lock);
-	if (fd < 0)
-		return fd;
-	if (port == 0)
-		r = listen_bound_port(fd, &bound);
-	if (r < 0)
-		return r;
-	*ret_fd = TAKE_FD(fd);
-	*ret_port = bound;
-	return 0;
+	return r;
 }

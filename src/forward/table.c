@@ -75,44 +75,42 @@ static const char *table_holder(const struct forward_mapping *m, uint16_t port)
 	return "";
 }
 
-/* @ret_port: the port that was bound, or the one that failed. */
-static int entry_open_one(struct entry *entry, size_t i, uint16_t host_port, uint16_t *ret_port)
+/* All of the mapping's ports from @host_port on. @ret_failed: the port that cannot be had. */
+static int entry_open_from(struct entry *entry, uint16_t host_port, uint16_t *ret_failed)
 {
 	const struct forward_mapping *m = &entry->mapping;
-	struct port *port = &entry->ports[i];
+	_cleanup_free_ int *fds = calloc(m->count, sizeof(*fds));
+	size_t n = 0;
+	int r;
 
-	*ret_port = host_port;
-	port->target = m->target;
-	port->target_port = (uint16_t)(m->target_port + i);
-	return listen_open(m->proto, &m->host, host_port, &port->source.fd, ret_port);
+	if (!fds)
+		return -ENOMEM;
+	r = listen_open(m->proto, &m->host, host_port, fds, m->count, &n);
+	for (size_t i = 0; i < n; i++) {
+		struct port *port = &entry->ports[i];
+
+		port->source.fd = fds[i];
+		port->target = m->target;
+		port->target_port = (uint16_t)(m->target_port + i);
+	}
+	*ret_failed = (uint16_t)(host_port + n);
+	return r;
 }
 
 static int entry_open(struct entry *entry, uint16_t *ret_failed)
 {
 	struct forward_mapping *m = &entry->mapping;
-	uint16_t bound = 0;
-	int r = 0;
+	unsigned int last = m->host_port_last ? m->host_port_last : m->host_port;
+	int r = -EADDRINUSE;
 
-	if (m->host_port_last) {
-		for (unsigned int p = m->host_port; p <= m->host_port_last; p++) {
-			r = entry_open_one(entry, 0, (uint16_t)p, &bound);
-			if (r != -EADDRINUSE)
-				break;
-		}
-	} else {
-		for (size_t i = 0; r == 0 && i < m->count; i++)
-			r = entry_open_one(entry, i,
-					   m->host_port ? (uint16_t)(m->host_port + i) : 0, &bound);
-	}
-	if (r < 0) {
-		*ret_failed = bound;
+	for (unsigned int p = m->host_port; r == -EADDRINUSE && p <= last; p++)
+		r = entry_open_from(entry, (uint16_t)p, ret_failed);
+	if (r < 0)
 		return r;
-	}
-	if (m->count == 1)
-		m->host_port = bound;
+	r = listen_port(entry->ports[0].source.fd, &m->host_port);
 	m->host_port_last = 0;
 	m->same_port = false;
-	return 0;
+	return r;
 }
 
 static int entry_init(struct owner *owner, struct entry *entry, const struct forward_mapping *m)

@@ -33,7 +33,8 @@
 #include "net/underlay.h"
 
 #define FORWARD_END_MS 1000
-#define FORWARD_RETRY_MS 1000 /* between tries to start a forwarder that does not start */
+#define FORWARD_RETRY_MIN_MS 500 /* between tries to start a forwarder that does not start */
+#define FORWARD_RETRY_MAX_MS 30000
 
 static struct forward_owner *forward_find_owner(struct forward *f, const char *id)
 {
@@ -103,8 +104,8 @@ static void forward_free(struct forward *f)
 
 DEFINE_CLEANUP(struct forward *, forward_free)
 
-/* Return: how long to wait before the next try, milliseconds; -1: until something happens */
-static int forward_revive(struct forward *f)
+/* Return: whether there is a forwarder, or none is wanted */
+static bool forward_revive(struct forward *f)
 {
 	struct err err = {};
 	int r = 0;
@@ -118,13 +119,13 @@ static int forward_revive(struct forward *f)
 	pthread_mutex_unlock(&f->lock);
 	if (r < 0)
 		log_debug("no forwarder: %s", err.msg); /* the underlay has said why, or add will */
-	return r < 0 ? FORWARD_RETRY_MS : -1;
+	return r >= 0;
 }
 
 static void *forward_thread(void *arg)
 {
 	struct forward *f = arg;
-	int timeout_ms = 0;
+	int timeout_ms = 0, retry_ms = FORWARD_RETRY_MIN_MS;
 	sigset_t all;
 
 	sigfillset(&all);
@@ -149,7 +150,13 @@ static void *forward_thread(void *arg)
 			continue;
 		if (fds[0].revents && read(f->wake_fd, &count, sizeof(count)) > 0)
 			continue; /* another process to wait for */
-		timeout_ms = forward_revive(f);
+		if (forward_revive(f)) {
+			timeout_ms = -1;
+			retry_ms = FORWARD_RETRY_MIN_MS;
+		} else {
+			timeout_ms = retry_ms;
+			retry_ms = MIN(retry_ms * 2, FORWARD_RETRY_MAX_MS);
+		}
 	}
 }
 

@@ -6,7 +6,7 @@
  *
  * pasta (package passt) gives the namespace an interface up0 and turns what goes there into sockets
  * on the host: nothing on the host is configured for it. It must be started in the host's
- * namespace, so our thread goes there for the spawn. It is found again by its record; up0 without a
+ * namespace, so a thread goes there for the spawn. It is found again by its record; up0 without a
  * recorded pasta is removed, which ends whoever held it. When it dies it is started again, at once
  * the first time and with growing pauses if it dies young. Without a default route on the host
  * there is nothing to do until a route appears, which the kernel tells.
@@ -35,6 +35,7 @@
 #define UPLINK_BACKOFF_MIN_MS 100
 #define UPLINK_BACKOFF_MAX_MS 30000
 #define UPLINK_SETTLED_NS (10 * NSEC_PER_SEC) /* who lives as long has not died young */
+#define UPLINK_YOUNG_NS NSEC_PER_SEC	      /* who ends sooner did not begin */
 #define UPLINK_SETTLE_MS 300		      /* routes come in groups */
 #define UPLINK_END_MS 2000
 #define UPLINK_LOG_MAX KIB(64)
@@ -90,25 +91,46 @@ static void uplink_retry(struct uplink *uplink, bool backoff)
 					 UPLINK_BACKOFF_MAX_MS);
 }
 
-/* In the host's namespace and back: pasta takes the one it is started in for the host. */
-static int uplink_spawn_on_host(struct underlay *u, const struct spawn_spec *spec, pid_t *ret_pid,
-				int *ret_pidfd)
-{
-	int r;
+struct uplink_spawn {
+	int host_ns_fd;
+	const struct spawn_spec *spec;
+	struct process *process;
+	int result;
+};
 
-	if (setns(u->host_ns_fd, CLONE_NEWNET) < 0)
-		return -errno;
-	r = spawn_process(spec, ret_pid, ret_pidfd);
-	if (setns(u->ns_fd, CLONE_NEWNET) < 0) {
-		log_error("cannot return to the underlay: %s", strerror(errno));
-		abort(); /* what follows would change the host */
-	}
-	return r;
+static void *uplink_spawn_thread(void *arg)
+{
+	struct uplink_spawn *s = arg;
+
+	s->result = setns(s->host_ns_fd, CLONE_NEWNET) < 0
+			    ? -errno
+			    : spawn_process(s->spec, &s->process->pid, &s->process->pidfd);
+	return NULL;
+}
+
+/*
+ * pasta takes the namespace that it is started in for the host's, and ours by our thread's name: so
+ * this thread must not be anywhere else meanwhile, and another one goes.
+ */
+static int uplink_spawn_on_host(struct underlay *u, const struct spawn_spec *spec)
+{
+	struct uplink_spawn s = {
+		.host_ns_fd = u->host_ns_fd, .spec = spec, .process = &u->uplink.pasta};
+	pthread_t thread;
+	int r = -pthread_create(&thread, NULL, uplink_spawn_thread, &s);
+
+	if (r < 0)
+		return r;
+	(void)pthread_join(thread, NULL);
+	return s.result;
 }
 
 static int uplink_spawn(struct underlay *u, int log_fd)
 {
-	_cleanup_free_ char *ns = str_format("%s/ns", u->dir);
+	/* AppArmor's profile of pasta knows namespaces of processes; where that is refused, ours by
+	 * name. */
+	_cleanup_free_ char *ns = u->uplink.by_name ? str_format("%s/ns", u->dir)
+						    : str_format("/proc/%d/ns/net", gettid());
 	/* No port is forwarded, either way. A /29: in a /30 the resolver's address would be
 	 * broadcast's. */
 	const char *argv[40] = {u->pasta ? u->pasta : "pasta"};
@@ -136,6 +158,7 @@ static int uplink_spawn(struct underlay *u, int log_fd)
 		"198.19.255.1",
 		"--dns-forward",
 		"198.19.255.3",
+		"--no-netns-quit",
 		"--netns",
 	};
 	size_t n = 1;
@@ -162,7 +185,7 @@ static int uplink_spawn(struct underlay *u, int log_fd)
 	}
 	if (v4 != v6)
 		argv[n++] = v4 ? "--ipv4-only" : "--ipv6-only";
-	return uplink_spawn_on_host(u, &spec, &u->uplink.pasta.pid, &u->uplink.pasta.pidfd);
+	return uplink_spawn_on_host(u, &spec);
 }
 
 static void uplink_record(struct underlay *u)
@@ -283,6 +306,8 @@ static void uplink_on_end(struct underlay *u)
 	char reason[UNDERLAY_REASON_MAX];
 
 	process_forget(&up->pasta);
+	if (clock_monotonic_ns() - up->since_ns < UPLINK_YOUNG_NS)
+		up->by_name = !up->by_name;
 	uplink_last_words(u, reason, sizeof(reason));
 	if (clock_monotonic_ns() - up->since_ns > UPLINK_SETTLED_NS)
 		up->backoff_ms = 0;

@@ -18,6 +18,7 @@ struct uplink {
 	int64_t next_ns; /* of the next try, monotonic; 0: no try is due */
 	int64_t since_ns;
 	unsigned int backoff_ms;
+	bool by_name;			  /* how pasta is told the namespace */
 	char reason[UNDERLAY_REASON_MAX]; /* why there is none; empty: it runs */
 };
 
