@@ -13,6 +13,7 @@
  * WireGuard's packets between VMs are not tracked: no VM can fill the connection table with them.
  * New connections to the outside are counted by source.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -28,8 +29,9 @@
 
 #define RULES_NFT_PATH "/usr/sbin/nft" /* where a user's PATH does not lead */
 #define RULES_OUTPUT_MAX MIB(1)
+#define RULES_RESOLV_MAX KIB(64)
 
-/* %s: the elements of hostgw. nft(8) says what the words mean. */
+/* %s: the elements of hostgw, and what becomes of DNS over TCP. nft(8) says what the words mean. */
 static const char rules_text[] =
 	"table inet arca\n"
 	"delete table inet arca\n"
@@ -69,7 +71,6 @@ static const char rules_text[] =
 	"		add @flows4 { ip saddr ct count over 8192 } drop\n"
 	"		add @flows6 { ip6 saddr ct count over 8192 } drop\n"
 	"		ip daddr 198.19.255.3 udp dport 53 accept\n"
-	"		ip daddr 198.19.255.3 tcp dport 53 accept\n"
 	"		ip daddr 198.19.255.1 iifname @hostgw accept\n"
 	"		ip daddr { 0.0.0.0/8, 127.0.0.0/8, 198.18.0.0/15, 224.0.0.0/3 } reject "
 	"with "
@@ -78,6 +79,10 @@ static const char rules_text[] =
 	"		ip6 daddr { 2000::/3, fc00::/7, 64:ff9b::/96 } accept\n"
 	"		meta nfproto ipv6 reject with icmpv6 admin-prohibited\n"
 	"		accept\n"
+	"	}\n"
+	"	chain resolver {\n"
+	"		type nat hook prerouting priority dstnat; policy accept;\n"
+	"		%s\n"
 	"	}\n"
 	"	chain postrouting {\n"
 	"		type nat hook postrouting priority srcnat; policy accept;\n"
@@ -203,6 +208,40 @@ static void rules_write_members(const struct underlay *u, struct buf *text)
 		buf_adds(text, " }");
 }
 
+/* The first nameserver of a resolv.conf(5) that is IPv4 and no loopback. */
+static bool rules_read_resolver(const char *path, char out[static INET_ADDRSTRLEN])
+{
+	_cleanup_free_ char *text = NULL;
+	char *line, *save = NULL;
+	struct in_addr addr;
+	char word[64];
+
+	if (fs_read_file(path, RULES_RESOLV_MAX, &text, NULL) < 0)
+		return false;
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		if (sscanf(line, " nameserver %63s", word) != 1 ||
+		    inet_pton(AF_INET, word, &addr) != 1 ||
+		    (ntohl(addr.s_addr) >> IN_CLASSA_NSHIFT) == IN_LOOPBACKNET)
+			continue;
+		return inet_ntop(AF_INET, &addr, out, INET_ADDRSTRLEN);
+	}
+	return false;
+}
+
+/*
+ * pasta leads UDP for 198.19.255.3 to the host's resolver, but not TCP (Debian 12's).
+ * systemd-resolved is on loopback, where DNAT does not lead; those that it asks are as good.
+ */
+static void rules_write_resolver(struct buf *text)
+{
+	char addr[INET_ADDRSTRLEN];
+
+	if (rules_read_resolver("/etc/resolv.conf", addr) ||
+	    rules_read_resolver("/run/systemd/resolve/resolv.conf", addr))
+		buf_addf(text, "iifname \"a*\" ip daddr 198.19.255.3 tcp dport 53 dnat ip to %s",
+			 addr);
+}
+
 /**
  * underlay_rules_load() - Put the whole rule set in force, whatever was there
  * @u:	 Underlay; its thread is in the namespace
@@ -213,12 +252,14 @@ static void rules_write_members(const struct underlay *u, struct buf *text)
 int underlay_rules_load(struct underlay *u, struct err *err)
 {
 	static const char *const words[] = {"-f", "-", NULL};
-	_cleanup_buf_ struct buf members = {}, text = {}, output = {};
+	_cleanup_buf_ struct buf members = {}, resolver = {}, text = {}, output = {};
 
 	rules_read_members(u);
 	rules_write_members(u, &members);
-	buf_addf(&text, rules_text, members.len ? members.data : "");
-	if (members.failed || text.failed)
+	rules_write_resolver(&resolver);
+	buf_addf(&text, rules_text, members.len ? members.data : "",
+		 resolver.len ? resolver.data : "");
+	if (members.failed || resolver.failed || text.failed)
 		return err_oom(err);
 	return rules_nft(u, words, text.data, &output, err);
 }

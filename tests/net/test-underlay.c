@@ -398,24 +398,43 @@ TEST(the_outside_is_reached_by_the_uplink)
 static const uint8_t dns_query[] = "\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00"
 				   "\x09localhost\x00\x00\x01\x00\x01";
 
-static bool host_resolver_answers(void)
+/* The host's first IPv4 resolver. */
+static bool host_resolver(struct sockaddr_in *ret_addr)
 {
 	_cleanup_fclose_ FILE *f = fopen("/etc/resolv.conf", "r");
-	struct timeval limit = {.tv_sec = 3};
-	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons(53)};
 	char line[256], addr[64];
-	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
+	*ret_addr = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(53)};
 	while (f && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "nameserver %63s", addr) != 1 ||
-		    inet_pton(AF_INET, addr, &sa.sin_addr) != 1)
-			continue;
-		(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-		return sendto(fd, dns_query, sizeof(dns_query) - 1, 0, (void *)&sa, sizeof(sa)) >
-			       0 &&
-		       recv(fd, line, sizeof(line), 0) > 0;
+		if (sscanf(line, "nameserver %63s", addr) == 1 &&
+		    inet_pton(AF_INET, addr, &ret_addr->sin_addr) == 1)
+			return true;
 	}
 	return false;
+}
+
+static bool host_resolver_has_tcp(void)
+{
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	const struct timeval limit = {.tv_sec = 3};
+	struct sockaddr_in sa;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	return host_resolver(&sa) && ntohl(sa.sin_addr.s_addr) >> 24 != 127 &&
+	       connect(fd, (void *)&sa, sizeof(sa)) == 0;
+}
+
+static bool host_resolver_answers(void)
+{
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	const struct timeval limit = {.tv_sec = 3};
+	struct sockaddr_in sa;
+	char answer[512];
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	return host_resolver(&sa) &&
+	       sendto(fd, dns_query, sizeof(dns_query) - 1, 0, (void *)&sa, sizeof(sa)) > 0 &&
+	       recv(fd, answer, sizeof(answer), 0) > 0;
 }
 
 TEST(the_hosts_resolver_answers)
@@ -437,6 +456,15 @@ TEST(the_hosts_resolver_answers)
 	p.dest_port = 54;
 	frame_send(&vm_a, &p);
 	ASSERT(!frame_expect(&vm_a, IPPROTO_UDP, underlay_gateway()->dns4, 4, &f));
+}
+
+TEST(the_hosts_resolver_answers_over_tcp)
+{
+	NEEDS_RIG();
+	if (!host_resolver_has_tcp())
+		TEST_SKIP("the host has no resolver beyond loopback that answers over TCP");
+	ASSERT(connects(&vm_a, underlay_gateway()->dns4, 53, 10));
+	ASSERT(!connects(&vm_a, underlay_gateway()->dns4, 54, 1));
 }
 
 TEST(a_killed_pasta_is_replaced)
