@@ -71,8 +71,6 @@ static const struct sysctl sysctls6[] = {
  */
 static const struct sysctl sysctls_late[] = {
 	{"net/netfilter/nf_conntrack_tcp_timeout_established", "7440"},
-	{"net/netfilter/nf_conntrack_udp_timeout",
-	 "15"}, /* DNS: a name is asked for from a new port */
 };
 
 static int underlay_sysctl(const struct sysctl *list, size_t n, struct err *err)

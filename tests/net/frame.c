@@ -72,10 +72,12 @@ static size_t frame_put_transport(uint8_t *out, const struct packet *p, const ui
 		if (p->payload_len)
 			memcpy(out + 8, p->payload, p->payload_len);
 	} else if (p->proto == IPPROTO_TCP) {
-		out[7] = 1;	  /* sequence */
-		out[12] = 5 << 4; /* header length */
-		out[13] = 2;	  /* SYN */
-		out[14] = 0x20;	  /* window */
+		out[7] = 1;				   /* sequence */
+		out[12] = 5 << 4;			   /* header length */
+		out[13] = p->tcp_flags ? p->tcp_flags : 2; /* SYN */
+		for (int i = 0; i < 4; i++)
+			out[8 + i] = (uint8_t)(p->tcp_ack >> (24 - 8 * i));
+		out[14] = 0x20; /* window */
 		len = 20;
 		sum_at = 16;
 	}

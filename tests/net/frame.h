@@ -23,8 +23,10 @@ struct packet {
 	const uint8_t *source; /* 4 or 16 bytes */
 	const uint8_t *dest;   /* 4 or 16 bytes */
 	bool v6;
-	uint8_t proto; /* IPPROTO_UDP, IPPROTO_TCP (a SYN), IPPROTO_ICMP (echo; v6 alike) */
+	uint8_t proto; /* IPPROTO_UDP, IPPROTO_TCP, IPPROTO_ICMP (echo; v6 alike) */
 	uint16_t source_port, dest_port;
+	uint8_t tcp_flags; /* 0: SYN */
+	uint32_t tcp_ack;
 	const void *payload; /* UDP */
 	size_t payload_len;
 };

@@ -7,23 +7,22 @@
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <ifaddrs.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "frame.h"
+#include "host.h"
 #include "test.h"
 
 TEST_MAIN()
@@ -49,28 +48,6 @@ static bool can_run(void)
 		frame_drain(&vm_b);                                                                \
 	} while (0)
 
-/* All that a network program may have changed on the host, as text. */
-static char *host_state(void)
-{
-	static const char *const commands =
-		"exec 2>/dev/null; ip -o link | sed 's/ state.*//'; ip -o addr | sed 's/ "
-		"valid.*//'; "
-		"ip route show table all; ip -6 route show table all | sed 's/ expires [^ ]*//'; "
-		"ip rule; "
-		"nft list ruleset; iptables-save | grep -v '^#'; ip6tables-save | grep -v '^#'; "
-		"ls -1 /run/netns; sysctl -a | grep '^net' | grep -vE 'nf_conntrack_count|random|"
-		"gc_|_min_adv|mptcp|stable_secret'";
-	_cleanup_buf_ struct buf text = {};
-	char line[4096];
-	FILE *f = popen(commands, "r");
-
-	while (f && fgets(line, sizeof(line), f))
-		buf_adds(&text, line);
-	if (f)
-		(void)pclose(f);
-	return buf_steal(&text);
-}
-
 static bool wait_uplink(struct underlay_status *ret_status)
 {
 	for (int i = 0; i < 100; i++) {
@@ -87,44 +64,6 @@ static int open_underlay(struct err *err)
 	const struct underlay_config config = {.dir = net_dir};
 
 	return underlay_open(&config, &underlay, err);
-}
-
-static int listen_tcp(const char *addr, uint16_t *ret_port)
-{
-	struct sockaddr_in sa = {.sin_family = AF_INET};
-	socklen_t len = sizeof(sa);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	inet_pton(AF_INET, addr, &sa.sin_addr);
-	if (bind(fd, (void *)&sa, sizeof(sa)) < 0 || listen(fd, 16) < 0 ||
-	    getsockname(fd, (void *)&sa, &len) < 0)
-		return -errno;
-	*ret_port = ntohs(sa.sin_port);
-	return fd;
-}
-
-/* Does a SYN from the VM bring a SYN-ACK? Tried again: pasta may be on its way up. */
-static bool connects(const struct vm *vm, const uint8_t *dest, uint16_t port, int tries)
-{
-	static uint16_t source_port = 20000;
-
-	for (int i = 0; i < tries; i++) {
-		struct packet syn = {.proto = IPPROTO_TCP,
-				     .dest = dest,
-				     .source_port = ++source_port,
-				     .dest_port = port};
-		struct frame f;
-
-		frame_send(vm, &syn);
-		for (int64_t end = clock_monotonic_ns() + 300 * NSEC_PER_MSEC;
-		     clock_monotonic_ns() < end;) {
-			if (frame_receive(vm, 300, &f) && f.proto == IPPROTO_TCP &&
-			    memcmp(f.source, dest, 4) == 0 && f.data_len >= 20 &&
-			    (f.data[13] & 0x12) == 0x12)
-				return true;
-		}
-	}
-	return false;
 }
 
 TEST(the_underlay_comes_up)
@@ -310,6 +249,83 @@ TEST(the_gateway_answers_pings_only)
 	ASSERT(frame_expect(&vm_a, IPPROTO_ICMPV6, underlay_gateway()->v6, 16, &f));
 }
 
+struct inside {
+	int type;
+	bool done;
+};
+
+/* What the forwarder does: a socket in the namespace that is connected to a VM, and answered. */
+static void *connect_from_inside(void *arg)
+{
+	_cleanup_free_ char *path = str_format("%s/ns", net_dir);
+	_cleanup_close_ int ns = open(path, O_RDONLY | O_CLOEXEC);
+	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons(7777)};
+	const struct timeval limit = {.tv_sec = 3};
+	_cleanup_close_ int fd = -EBADF;
+	struct inside *inside = arg;
+	char answer[8];
+
+	memcpy(&sa.sin_addr, vm_a.addr.v4, 4);
+	if (setns(ns, CLONE_NEWNET) < 0)
+		return NULL;
+	fd = socket(AF_INET, inside->type | SOCK_CLOEXEC, 0);
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	if (connect(fd, (void *)&sa, sizeof(sa)) < 0)
+		return NULL;
+	inside->done = inside->type == SOCK_STREAM ||
+		       (send(fd, "q", 1, 0) == 1 && recv(fd, answer, 8, 0) == 1 && *answer == 'a');
+	return NULL;
+}
+
+static uint16_t frame_port(const struct frame *f)
+{
+	return (uint16_t)(f->data[0] << 8 | f->data[1]);
+}
+
+/* Goal: VMs answer the forwarder, and only who was asked; nobody begins anything with it. */
+TEST(answers_to_the_forwarder_pass)
+{
+	struct inside tcp = {.type = SOCK_STREAM}, udp = {.type = SOCK_DGRAM};
+	struct packet p = {.proto = IPPROTO_UDP,
+			   .dest = underlay_gateway()->v4,
+			   .source_port = 7777,
+			   .payload = "b",
+			   .payload_len = 1};
+	pthread_t thread;
+	struct frame f;
+
+	NEEDS_RIG();
+	ASSERT_OK(pthread_create(&thread, NULL, connect_from_inside, &udp));
+	ASSERT(frame_expect(&vm_a, IPPROTO_UDP, underlay_gateway()->v4, 4, &f));
+	p.dest_port = frame_port(&f);
+	ASSERT(p.dest_port >= 10000 && p.dest_port < UNDERLAY_WG_PORT_MIN);
+	frame_send(&vm_b, &p); /* was not asked */
+	p.payload = "a";
+	frame_send(&vm_a, &p);
+	ASSERT_OK(pthread_join(thread, NULL));
+	ASSERT(udp.done);
+
+	ASSERT_OK(pthread_create(&thread, NULL, connect_from_inside, &tcp));
+	ASSERT(frame_expect(&vm_a, IPPROTO_TCP, underlay_gateway()->v4, 4, &f));
+	p = (struct packet){.proto = IPPROTO_TCP,
+			    .dest = underlay_gateway()->v4,
+			    .source_port = 7777,
+			    .dest_port = frame_port(&f),
+			    .tcp_flags = 0x12};
+	for (int i = 0; i < 4; i++)
+		p.tcp_ack = p.tcp_ack << 8 | f.data[4 + i];
+	p.tcp_ack++;
+	frame_send(&vm_a, &p);
+	ASSERT_OK(pthread_join(thread, NULL));
+	ASSERT(tcp.done);
+	frame_drain(&vm_a);
+	p.tcp_flags = 0; /* a beginning: not even refused */
+	frame_send(&vm_a, &p);
+	while (frame_receive(&vm_a, FRAME_SILENT_MS, &f))
+		ASSERT(f.proto != IPPROTO_TCP || f.data[13] == 0x11); /* our own end, again */
+}
+
 /* Goal: the host's loopback is for those that asked, and is asked for anew with each VM. */
 TEST(the_host_is_refused_unless_asked_for)
 {
@@ -357,26 +373,8 @@ TEST(other_names_of_the_host_lead_nowhere)
 
 		frame_send(&vm_a, &p);
 		while (frame_receive(&vm_a, FRAME_SILENT_MS, &f))
-			ASSERT(f.proto != IPPROTO_TCP);
+			ASSERT(f.proto != IPPROTO_TCP || f.type != 0x86dd);
 	}
-}
-
-static bool host_address(uint8_t ret_v4[static 4])
-{
-	struct ifaddrs *list, *i;
-	bool found = false;
-
-	if (getifaddrs(&list) < 0)
-		return false;
-	for (i = list; i && !found; i = i->ifa_next) {
-		if (!i->ifa_addr || i->ifa_addr->sa_family != AF_INET ||
-		    (i->ifa_flags & IFF_LOOPBACK))
-			continue;
-		memcpy(ret_v4, &((struct sockaddr_in *)i->ifa_addr)->sin_addr, 4);
-		found = true;
-	}
-	freeifaddrs(list);
-	return found;
 }
 
 TEST(the_outside_is_reached_by_the_uplink)
@@ -395,48 +393,6 @@ TEST(the_outside_is_reached_by_the_uplink)
 	ASSERT(connects(&vm_b, dest, port, 10));
 }
 
-static const uint8_t dns_query[] = "\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00"
-				   "\x09localhost\x00\x00\x01\x00\x01";
-
-/* The host's first IPv4 resolver. */
-static bool host_resolver(struct sockaddr_in *ret_addr)
-{
-	_cleanup_fclose_ FILE *f = fopen("/etc/resolv.conf", "r");
-	char line[256], addr[64];
-
-	*ret_addr = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(53)};
-	while (f && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "nameserver %63s", addr) == 1 &&
-		    inet_pton(AF_INET, addr, &ret_addr->sin_addr) == 1)
-			return true;
-	}
-	return false;
-}
-
-static bool host_resolver_has_tcp(void)
-{
-	_cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	const struct timeval limit = {.tv_sec = 3};
-	struct sockaddr_in sa;
-
-	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	return host_resolver(&sa) && ntohl(sa.sin_addr.s_addr) >> 24 != 127 &&
-	       connect(fd, (void *)&sa, sizeof(sa)) == 0;
-}
-
-static bool host_resolver_answers(void)
-{
-	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	const struct timeval limit = {.tv_sec = 3};
-	struct sockaddr_in sa;
-	char answer[512];
-
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	return host_resolver(&sa) &&
-	       sendto(fd, dns_query, sizeof(dns_query) - 1, 0, (void *)&sa, sizeof(sa)) > 0 &&
-	       recv(fd, answer, sizeof(answer), 0) > 0;
-}
-
 TEST(the_hosts_resolver_answers)
 {
 	struct packet p = {.proto = IPPROTO_UDP,
@@ -444,7 +400,7 @@ TEST(the_hosts_resolver_answers)
 			   .source_port = 7000,
 			   .dest_port = 53,
 			   .payload = dns_query,
-			   .payload_len = sizeof(dns_query) - 1};
+			   .payload_len = DNS_QUERY_LEN};
 	struct frame f;
 
 	NEEDS_RIG();
@@ -598,6 +554,67 @@ TEST(made_up_neighbours_are_not_remembered)
 	ASSERT(count_neighbours() <= before + 2);
 }
 
+static atomic_bool flooding;
+
+/* Whatever a guest can make up, as fast as it goes. */
+static void *flood(void *arg)
+{
+	const uint8_t *outside = arg;
+	const uint8_t *dests[] = {outside, underlay_gateway()->v4, underlay_gateway()->dns4,
+				  underlay_gateway()->host4, vm_b.addr.v4};
+	static const uint8_t protos[] = {IPPROTO_UDP, IPPROTO_TCP, IPPROTO_ICMP};
+
+	for (uint32_t i = 0; flooding; i++) {
+		struct packet p = {.proto = protos[i % 3],
+				   .dest = dests[i % ARRAY_SIZE(dests)],
+				   .source_port = (uint16_t)(i * 7),
+				   .dest_port = (uint16_t)(1024 + i / 3),
+				   .payload = "flood",
+				   .payload_len = 5};
+
+		frame_send(&vm_a, &p);
+	}
+	return NULL;
+}
+
+/* Goal: a guest that floods, new connections included, stops nobody else. */
+TEST(a_flood_stops_nobody_else)
+{
+	struct packet wireguard = {.proto = IPPROTO_UDP,
+				   .source_port = WG_PORT,
+				   .dest_port = WG_PORT,
+				   .payload = "x",
+				   .payload_len = 1};
+	_cleanup_close_ int fd = -EBADF;
+	struct vm vm_c = {.fd = -EBADF};
+	struct err err = {};
+	bool reached = false, passed = false;
+	pthread_t thread;
+	uint8_t dest[4];
+	struct frame f;
+	uint16_t port;
+
+	NEEDS_RIG();
+	if (!host_address(dest))
+		TEST_SKIP("the host has no address but loopback's");
+	fd = listen_tcp("0.0.0.0", &port);
+	ASSERT_OK(underlay_tap_open(underlay, &vm_c.fd, &vm_c.addr, &err));
+	flooding = true;
+	ASSERT_OK(pthread_create(&thread, NULL, flood, dest));
+	(void)usleep(500000);
+	reached = connects(&vm_c, dest, port, 20);
+	wireguard.dest = vm_c.addr.v4;
+	for (int i = 0; i < 5 && !passed; i++) {
+		frame_send(&vm_b, &wireguard);
+		passed = frame_expect(&vm_c, IPPROTO_UDP, vm_b.addr.v4, 4, &f);
+	}
+	flooding = false;
+	ASSERT_OK(pthread_join(thread, NULL));
+	(void)close(vm_c.fd);
+	ASSERT(reached);
+	ASSERT(passed);
+}
+
 struct lonely {
 	int before, after;
 };
@@ -650,6 +667,7 @@ TEST(two_daemons_do_not_meet)
 	struct vm vm = {.fd = -EBADF};
 	struct packet p = {.proto = IPPROTO_UDP, .source_port = WG_PORT, .dest_port = WG_PORT};
 	struct err err = {};
+	struct frame f;
 
 	NEEDS_RIG();
 	ASSERT_OK(underlay_open(&config, &other, &err));
@@ -657,7 +675,8 @@ TEST(two_daemons_do_not_meet)
 	p.dest = vm_a.addr.v4;
 	if (vm.addr.index != vm_a.addr.index)
 		frame_send(&vm, &p);
-	ASSERT(frame_silent(&vm_a));
+	while (frame_receive(&vm_a, FRAME_SILENT_MS, &f))
+		ASSERT(f.proto != IPPROTO_UDP);
 	(void)close(vm.fd);
 	underlay_remove(other);
 	ASSERT(!fs_exists(other_dir));
