@@ -9,6 +9,7 @@
 #include "forward/sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <seccomp.h>
 #include <stddef.h>
@@ -21,6 +22,7 @@
 #include "base/util.h"
 
 #define SANDBOX_FDS_MAX (1U << 20)
+#define SANDBOX_FDS_USUAL 4096
 
 #if defined(__SANITIZE_ADDRESS__)
 #define SANDBOX_FILTERS false /* the sanitizer's own needs are another list */
@@ -41,11 +43,17 @@
 int sandbox_limits(void)
 {
 	struct rlimit limit = {.rlim_cur = SANDBOX_FDS_MAX, .rlim_max = SANDBOX_FDS_MAX};
+	int fd;
 
 	if (setrlimit(RLIMIT_NOFILE, &limit) < 0 && getrlimit(RLIMIT_NOFILE, &limit) == 0) {
 		limit.rlim_cur = limit.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &limit); /* fewer connections otherwise */
 	}
+	/* Growing the table of descriptors later, with two threads, takes an RCU grace period a
+	 * time. */
+	fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, SANDBOX_FDS_USUAL - 1);
+	if (fd >= 0)
+		(void)close(fd);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
 	return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? -errno : 0;
