@@ -168,9 +168,7 @@ int container_remove(struct agent *agent, struct container *c)
 		}
 	}
 	DL_DELETE(agent->containers, c);
-	/* A VM that is about to end takes its interfaces along, and sooner. */
-	if (!agent->powering_off)
-		network_detach_all(&agent->networks, c);
+	network_detach_all(&agent->networks, c, agent->powering_off);
 	seed_release_namespaces(c->seed);
 	r = rootfs_unmount(&c->rootfs);
 	if (c->seed->pid > 0 && !c->init_alive)
