@@ -3,7 +3,8 @@
  * routes.c - every endpoint of the Engine API, and who serves it
  *
  * docs/API.md is made from this table (tools/api-status), and a test compares the two. A row
- * without a handler answers 501. Variables of containers and images take slashes, as dockerd's do.
+ * without a handler answers 501. Variables of containers, images and networks take slashes, as
+ * dockerd's do.
  */
 #include "api/handlers.h"
 #include "api/router.h"
@@ -73,10 +74,10 @@ const struct api_route api_routes[] = {
 	{"GET", "/networks", INL, api_network_list, "Network", "List networks"},
 	{"POST", "/networks/create", INL, api_network_create, "Network", "Create a network"},
 	{"POST", "/networks/prune", INL, api_network_prune, "Network", "Delete unused networks"},
-	{"DELETE", "/networks/{id}", INL, api_network_remove, "Network", "Remove a network"},
-	{"GET", "/networks/{id}", INL, api_network_inspect, "Network", "Inspect a network"},
-	{"POST", "/networks/{id}/connect", INL, api_network_connect, "Network", "Connect a container to a network"},
-	{"POST", "/networks/{id}/disconnect", INL, api_network_disconnect, "Network", "Disconnect a container from a network"},
+	{"DELETE", "/networks/{id:.*}", INL, api_network_remove, "Network", "Remove a network"},
+	{"GET", "/networks/{id:.*}", INL, api_network_inspect, "Network", "Inspect a network"},
+	{"POST", "/networks/{id:.*}/connect", INL, api_network_connect, "Network", "Connect a container to a network"},
+	{"POST", "/networks/{id:.*}/disconnect", INL, api_network_disconnect, "Network", "Disconnect a container from a network"},
 	/* Volume */
 	{"GET", "/volumes", INL, NULL, "Volume", "List volumes"},
 	{"POST", "/volumes/create", INL, NULL, "Volume", "Create a volume"},

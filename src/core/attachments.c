@@ -10,6 +10,9 @@
  * anybody waiting. A call that fails for another reason than the VM's end is followed by the whole
  * list after ATTACH_RETRY_MS.
  *
+ * Keys are rotated one tunnel after the other: the VM makes a new key, and the others learn of it
+ * and open new sessions at once; what is under way meanwhile is sent again by whoever sent it.
+ *
  * A new daemon joins the members that it finds with the keys they have, and tells nobody anything
  * until all have been found or given up (meshes_hold()): a list that lacks those who are found last
  * would cut them off.
@@ -58,6 +61,8 @@ struct meshes {
 	struct live_mesh *table; /* owned; by network id */
 	struct attachment *list; /* of all that have a member */
 	bool held;
+	unsigned int rotate_s;		 /* 0: keys are not rotated */
+	struct loop_timer *rotate_timer; /* loop thread */
 };
 
 /* One endpoint of a VM that runs. Shared by its run and the calls that are under way. */
@@ -66,7 +71,7 @@ struct attachment {
 	_Atomic unsigned int refs;
 	char container_id[ID_BUF];
 	struct rpc_client *rpc; /* borrowed; good while there is a member */
-	struct mesh_peer peer;	/* owned: as the others know it */
+	struct mesh_peer peer;	/* owned: as the others know it; meshes->lock once it is a member */
 	unsigned int index;	/* of the tunnel in the VM */
 	/* guarded by meshes->lock */
 	char network_id[ID_BUF];
@@ -107,16 +112,34 @@ int meshes_new(struct core *core, struct meshes **ret, struct err *err)
 	return 0;
 }
 
+static void meshes_unref(struct meshes *meshes)
+{
+	if (atomic_fetch_sub(&meshes->refs, 1) != 1)
+		return;
+	rank_lock_done(&meshes->lock);
+	free(meshes);
+}
+
+static void rotate_disarm(void *user)
+{
+	struct meshes *meshes = user;
+
+	if (meshes->rotate_timer)
+		loop_timer_remove(meshes->rotate_timer);
+	meshes->rotate_timer = NULL;
+}
+
 /**
  * meshes_free() - Let go of it
  * @meshes: All attachments have ended; calls of theirs may be under way. NULL is fine
  */
 void meshes_free(struct meshes *meshes)
 {
-	if (!meshes || atomic_fetch_sub(&meshes->refs, 1) != 1)
+	if (!meshes)
 		return;
-	rank_lock_done(&meshes->lock);
-	free(meshes);
+	(void)loop_call(meshes->core->loop, rotate_disarm,
+			meshes); /* a loop that is gone has none */
+	meshes_unref(meshes);
 }
 
 static void attachment_unref(struct attachment *a)
@@ -124,7 +147,7 @@ static void attachment_unref(struct attachment *a)
 	if (atomic_fetch_sub(&a->refs, 1) != 1)
 		return;
 	mesh_peer_done(&a->peer);
-	meshes_free(a->meshes);
+	meshes_unref(a->meshes);
 	free(a);
 }
 
@@ -706,10 +729,12 @@ int attachments_renamed(struct attachments *all, const struct network_endpoints 
 
 		if (!a || !e->has_dns)
 			continue;
+		rank_lock(&a->meshes->lock);
 		mesh_peer_done(&a->peer);
 		r = peer_names(e->dns_names, &a->peer);
 		if (r == 0)
 			r = mesh_change(a->member, &a->peer);
+		rank_unlock(&a->meshes->lock);
 	}
 	return r;
 }
@@ -757,4 +782,91 @@ void meshes_release(struct meshes *meshes)
 		mesh_resync(a->member);
 		mesh_ready(a->member);
 	}
+}
+
+static void rotate_on_reply(void *user, ProtobufCMessage *message)
+{
+	const Arca__V1__RotateResponse *response = (const Arca__V1__RotateResponse *)message;
+	struct attachment *a = user;
+
+	rank_lock(&a->meshes->lock);
+	if (a->member && response->public_key.len == VM_KEY_LEN) {
+		memcpy(a->peer.key, response->public_key.data, VM_KEY_LEN);
+		if (mesh_change(a->member, &a->peer) < 0)
+			mesh_resync(a->member); /* no memory: the next rotation tells them */
+	}
+	rank_unlock(&a->meshes->lock);
+	protobuf_c_message_free_unpacked(message, NULL);
+}
+
+static void rotate_on_closed(void *user, enum rpc_status status, const char *text)
+{
+	struct attachment *a = user;
+
+	if (status != RPC_OK && status != RPC_UNAVAILABLE)
+		log_warn("container %.12s does not rotate its key on network %.12s: %s",
+			 a->container_id, a->network_id, text ?: "");
+	attachment_unref(a);
+}
+
+/* meshes->lock held. */
+static void attachment_rotate(struct attachment *a)
+{
+	static const struct rpc_stream_ops ops = {.message = rotate_on_reply,
+						  .closed = rotate_on_closed};
+	Arca__V1__RotateRequest request = ARCA__V1__ROTATE_REQUEST__INIT;
+	struct rpc_stream *stream;
+
+	request.container_id = a->container_id;
+	request.network_id = a->network_id;
+	request.old_key = (ProtobufCBinaryData){sizeof(a->peer.key), a->peer.key};
+	atomic_fetch_add(&a->refs, 1);
+	if (rpc_stream_open(a->rpc, "/arca.v1.Network/Rotate", &request.base,
+			    &arca__v1__rotate_response__descriptor, &ops, a, &stream) < 0)
+		atomic_fetch_sub(&a->refs, 1); /* not the last: the run has one */
+	else
+		rpc_stream_close_send(stream);
+}
+
+static void rotate_due(void *user)
+{
+	struct meshes *meshes = user;
+	struct attachment *a;
+
+	loop_timer_remove(meshes->rotate_timer);
+	meshes->rotate_timer = NULL;
+	rank_lock(&meshes->lock);
+	DL_FOREACH (meshes->list, a)
+		if (a->ready && !meshes->held)
+			attachment_rotate(a);
+	rank_unlock(&meshes->lock);
+	if (loop_timer_add(meshes->core->loop, meshes->rotate_s * 1000, rotate_due, meshes,
+			   &meshes->rotate_timer) < 0)
+		log_error("no memory to rotate the keys of networks any more");
+}
+
+static void rotate_arm(void *user)
+{
+	struct meshes *meshes = user;
+
+	(void)loop_timer_add(meshes->core->loop, meshes->rotate_s * 1000, rotate_due, meshes,
+			     &meshes->rotate_timer); /* told by the caller */
+}
+
+/**
+ * meshes_rotate_every() - New keys for all tunnels from time to time
+ * @meshes:  Manager
+ * @seconds: Period; 0: never
+ *
+ * Return: 0 or -ENOMEM
+ */
+int meshes_rotate_every(struct meshes *meshes, unsigned int seconds)
+{
+	int r;
+
+	if (seconds == 0)
+		return 0;
+	meshes->rotate_s = seconds;
+	r = loop_call(meshes->core->loop, rotate_arm, meshes);
+	return r < 0 ? r : meshes->rotate_timer ? 0 : -ENOMEM;
 }

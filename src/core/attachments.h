@@ -24,6 +24,8 @@ void meshes_free(struct meshes *meshes);
 /* While a new daemon still looks for the VMs of the last one, nobody is told who is there. */
 void meshes_hold(struct meshes *meshes);
 void meshes_release(struct meshes *meshes);
+/* New keys for all tunnels every so many seconds; 0: never. Once. */
+int meshes_rotate_every(struct meshes *meshes, unsigned int seconds);
 
 int attachments_begin(struct meshes *meshes, const char *container_id, struct sandbox *sb,
 		      const struct network_endpoints *endpoints, Arca__V1__ContainerSpec *spec,

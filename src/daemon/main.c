@@ -179,8 +179,8 @@ static void daemon_down_images(struct daemon *d)
 
 static int daemon_up_network(struct daemon *d, struct err *err)
 {
-	return network_up(d->opts.exec_root, d->opts.forwarder, &d->core.underlay,
-			  &d->core.forward, err);
+	return network_up(d->opts.exec_root, d->opts.forwarder, &d->core.underlay, &d->core.forward,
+			  err);
 }
 
 static void daemon_down_network(struct daemon *d)
@@ -220,6 +220,8 @@ static int daemon_up_managers(struct daemon *d, struct err *err)
 		r = networks_new(&d->core, &d->core.networks, err);
 	if (r == 0)
 		r = meshes_new(&d->core, &d->core.meshes, err);
+	if (r == 0 && meshes_rotate_every(d->core.meshes, d->opts.key_rotation_s) < 0)
+		r = err_oom(err);
 	if (r == 0)
 		r = containers_new(&d->core, &d->core.containers, err);
 	if (r == 0) /* they hold the containers they run in */

@@ -33,6 +33,7 @@ enum option_kind {
 	OPT_MEMORY, /* MiB from a size */
 	OPT_COUNT,
 	OPT_MTU,
+	OPT_SECONDS, /* of long periods */
 	OPT_POOLS,    /* a list; objects in daemon.json */
 	OPT_GC_CHECK, /* a word that may be left out */
 };
@@ -91,6 +92,8 @@ static const struct option options_table[] = {
 	 "base=PREFIX,size=BITS: where networks get their subnets from (repeatable)"},
 	{"bip", 0, "bip", OPT_STRING, FIELD(bip), "Gateway and prefix of the default bridge"},
 	{"mtu", 0, "mtu", OPT_MTU, FIELD(mtu), "MTU of the default bridge (1500)"},
+	{"network-key-rotation", 0, "network-key-rotation", OPT_SECONDS, FIELD(key_rotation_s),
+	 "Seconds after which the tunnels between containers get new keys (86400); 0: never"},
 	{"shutdown-timeout", 0, "shutdown-timeout", OPT_COUNT, FIELD(shutdown_timeout_s),
 	 "Seconds a shutdown may take"},
 	{"accel", 0, "accel", OPT_ACCEL, FIELD(accel), "auto, kvm or tcg"},
@@ -221,6 +224,21 @@ static int options_parse_gc_check(const char *value, enum gc_check *ret)
 
 /* Fill one field from text; the caller names the option in the message when r < 0 and err is empty.
  */
+/* The largest value of an option that is a number; 0 for the others */
+static uint64_t options_number_max(enum option_kind kind)
+{
+	switch (kind) {
+	case OPT_COUNT:
+		return 1024;
+	case OPT_MTU:
+		return 65535;
+	case OPT_SECONDS:
+		return 4000000;
+	default:
+		return 0;
+	}
+}
+
 static int options_set(struct options *opts, const struct option *o, const char *value,
 		       struct err *err)
 {
@@ -256,7 +274,8 @@ static int options_set(struct options *opts, const struct option *o, const char 
 		break;
 	case OPT_COUNT:
 	case OPT_MTU:
-		r = str_u64(value, o->kind == OPT_MTU ? 65535 : 1024, &n);
+	case OPT_SECONDS:
+		r = str_u64(value, options_number_max(o->kind), &n);
 		if (r == 0)
 			*(unsigned int *)field = (unsigned int)n;
 		break;
@@ -368,7 +387,7 @@ static int options_apply_json(struct options *opts, const struct option *o, json
 	}
 	if (json_is_boolean(value) && o->kind == OPT_BOOL)
 		return options_set(opts, o, json_is_true(value) ? "1" : "0", err);
-	if (json_is_integer(value) && (o->kind == OPT_COUNT || o->kind == OPT_MTU)) {
+	if (json_is_integer(value) && options_number_max(o->kind) > 0) {
 		(void)snprintf(number, sizeof(number), "%lld", json_integer_value(value));
 		return options_set(opts, o, number, err);
 	}
@@ -513,6 +532,7 @@ int options_parse(struct options *opts, int argc, char **argv, struct err *err)
 				 .vm_memory_mib = 512,
 				 .vm_cpus = 1,
 				 .vm_pool = 2,
+				 .key_rotation_s = 86400,
 				 .shutdown_timeout_s = 15};
 	r = options_parse_argv(opts, argc, argv, given, err);
 	if (r < 0)

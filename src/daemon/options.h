@@ -35,6 +35,7 @@ struct options {
 	enum vm_accel accel;
 	unsigned int vm_memory_mib, vm_cpus, vm_pool;
 	unsigned int shutdown_timeout_s;
+	unsigned int key_rotation_s; /* at most 4,000,000 */
 	char *certs_dir, *http_proxy, *https_proxy, *no_proxy; /* owned */
 	unsigned int max_downloads, max_uploads, max_attempts, registry_timeout_s;
 };

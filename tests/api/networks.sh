@@ -75,6 +75,9 @@ t_empty_strings_are_unset() { # as Compose sends them
 	create '{"Name":"e","Driver":"","Scope":"","IPAM":{"Driver":"","Config":[{"Subnet":"10.55.0.0/16","IPRange":"","Gateway":""}]},"ConfigFrom":{"Network":""}}' >/dev/null
 	eq "$(net e '{{.Driver}} {{.Scope}} {{json .IPAM.Config}}')" 'bridge local [{"Subnet":"10.55.0.0/16"}]'; docker network rm e >/dev/null
 }
+t_odd_names() { # dockerd takes them
+	local n; for n in x/y 'a b' .x -x container:x; do eq "$(docker network create -- "$n" | wc -c)" 65; eq "$(docker network inspect -f '{{.Name}}' -- "$n")" "$n"; eq "$(docker network rm -- "$n")" "$n"; done
+}
 t_filters() {
 	local id; id=$(create '{"Name":"fa","Labels":{"x":"1"}}'); create '{"Name":"fb","Driver":"vmnet"}' >/dev/null
 	eq "$(ls_names '{"driver":["bridge"]}')" 'bridge fa'; eq "$(ls_names '{"driver":{"vmnet":true}}')" fb
