@@ -108,10 +108,7 @@ static void *uplink_spawn_thread(void *arg)
 	return NULL;
 }
 
-/*
- * pasta takes the namespace that it is started in for the host's, and ours by our thread's name: so
- * this thread must not be anywhere else meanwhile, and another one goes.
- */
+/* By a thread of its own: ours stays where it is. */
 static int uplink_spawn_on_host(struct underlay *u, const struct spawn_spec *spec)
 {
 	struct uplink_spawn s = {
@@ -127,10 +124,9 @@ static int uplink_spawn_on_host(struct underlay *u, const struct spawn_spec *spe
 
 static int uplink_spawn(struct underlay *u, int log_fd)
 {
-	/* AppArmor's profile of pasta knows namespaces of processes; where that is refused, ours by
-	 * name. */
-	_cleanup_free_ char *ns = u->uplink.by_name ? str_format("%s/ns", u->dir)
-						    : str_format("/proc/%d/ns/net", gettid());
+	_cleanup_free_ char *ns =
+		u->uplink.by_name ? str_format("%s/ns", u->dir)
+				  : str_format("/proc/%d/ns/net", (int)u->uplink.anchor.tid);
 	/* No port is forwarded, either way. A /29: in a /30 the resolver's address would be
 	 * broadcast's. */
 	const char *argv[40] = {u->pasta ? u->pasta : "pasta"};
@@ -191,8 +187,9 @@ static int uplink_spawn(struct underlay *u, int log_fd)
 static void uplink_record(struct underlay *u)
 {
 	_cleanup_free_ char *path = str_format("%s/pasta.pid", u->dir);
+	int r = path ? process_record(&u->uplink.pasta, path) : -ENOMEM;
 
-	if (!path || process_record(&u->uplink.pasta, path) < 0)
+	if (r < 0 && r != -ESRCH) /* gone already: that is seen next */
 		log_warn("cannot write down pasta's pid in %s", u->dir);
 }
 
@@ -248,6 +245,7 @@ void uplink_start(struct underlay *u)
 	_cleanup_free_ char *path = str_format("%s/pasta.pid", u->dir);
 	int ifindex;
 
+	u->uplink.by_name = anchor_start(&u->uplink.anchor) < 0;
 	if (path && process_find(path, &u->uplink.pasta) == 0) {
 		if (underlay_link_index(u, UPLINK_LINK, &ifindex) == 0) {
 			u->uplink.since_ns = clock_monotonic_ns();
@@ -306,7 +304,7 @@ static void uplink_on_end(struct underlay *u)
 	char reason[UNDERLAY_REASON_MAX];
 
 	process_forget(&up->pasta);
-	if (clock_monotonic_ns() - up->since_ns < UPLINK_YOUNG_NS)
+	if (clock_monotonic_ns() - up->since_ns < UPLINK_YOUNG_NS && up->anchor.tid)
 		up->by_name = !up->by_name;
 	uplink_last_words(u, reason, sizeof(reason));
 	if (clock_monotonic_ns() - up->since_ns > UPLINK_SETTLED_NS)
@@ -355,6 +353,7 @@ void uplink_poll_finish(struct underlay *u, const struct pollfd fds[static UPLIN
 void uplink_done(struct uplink *uplink)
 {
 	process_forget(&uplink->pasta);
+	anchor_stop(&uplink->anchor);
 	cleanup_close(&uplink->route_fd);
 	cleanup_close(&uplink->watch_fd);
 }

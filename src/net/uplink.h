@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdint.h>
 
+#include "net/anchor.h"
 #include "net/process.h"
 #include "net/underlay.h"
 
@@ -18,7 +19,8 @@ struct uplink {
 	int64_t next_ns; /* of the next try, monotonic; 0: no try is due */
 	int64_t since_ns;
 	unsigned int backoff_ms;
-	bool by_name;			  /* how pasta is told the namespace */
+	struct anchor anchor;		  /* how pasta is told the namespace */
+	bool by_name;			  /* or by its path, where that is refused */
 	char reason[UNDERLAY_REASON_MAX]; /* why there is none; empty: it runs */
 };
 

@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -485,6 +486,37 @@ TEST(a_new_daemon_finds_everything)
 	fd = listen_tcp("127.0.0.1", &port);
 	ASSERT(connects(&vm_a, underlay_gateway()->host4, port, 10));
 	ASSERT(!connects(&vm_b, underlay_gateway()->host4, port, 2));
+}
+
+/* Goal: a pasta that nobody wrote down (the daemon was killed right then) does not stay beside
+ * ours. */
+TEST(an_unknown_pasta_is_replaced)
+{
+	_cleanup_free_ char *record = str_format("%s/pasta.pid", net_dir);
+	struct underlay_status before, after;
+	_cleanup_close_ int fd = -EBADF;
+	struct err err = {};
+	uint8_t dest[4];
+	uint16_t port;
+
+	NEEDS_RIG();
+	if (!host_address(dest))
+		TEST_SKIP("the host has no address but loopback's");
+	ASSERT(wait_uplink(&before));
+	underlay_close(underlay);
+	underlay = NULL;
+	ASSERT_OK(unlink(record));
+	ASSERT_OK(open_underlay(&err));
+	for (int i = 0; i < 100; i++) {
+		if (wait_uplink(&after) && after.pasta != before.pasta &&
+		    waitpid(before.pasta, NULL, WNOHANG) == before.pasta)
+			break;
+		(void)usleep(50000);
+	}
+	ASSERT(after.pasta != before.pasta);
+	ASSERT(kill(before.pasta, 0) < 0);
+	fd = listen_tcp("0.0.0.0", &port);
+	ASSERT(connects(&vm_a, dest, port, 20));
 }
 
 /* Goal: an index that is used again does not come with the permission of the VM before. */
