@@ -172,7 +172,7 @@ int underlay_tap_make(struct underlay *u, int *ret_fd, struct underlay_addr *ret
 	_cleanup_close_ int fd = -EBADF;
 	struct underlay_addr addr;
 	char name[IF_NAMESIZE];
-	uint16_t index;
+	uint16_t index = 0;
 	int ifindex, r;
 
 	r = underlay_tap_allocate(u, &fd, &index);
