@@ -111,6 +111,18 @@ static ssize_t netlink_receive(int fd, char *data, size_t size)
 	}
 }
 
+/* The message at *@at, and on to the next; NULL at the end of what was received. */
+static const struct nlmsghdr *netlink_walk(const char *data, size_t len, size_t *at)
+{
+	const struct nlmsghdr *msg = (const void *)(data + *at);
+
+	if (*at > len || len - *at < sizeof(*msg) || msg->nlmsg_len < sizeof(*msg) ||
+	    msg->nlmsg_len > len - *at)
+		return NULL;
+	*at += NLMSG_ALIGN(msg->nlmsg_len);
+	return msg;
+}
+
 /**
  * netlink_run() - Send a batch and wait for every acknowledgement
  * @fd:	   Socket of netlink_open()
@@ -134,12 +146,12 @@ int netlink_run(int fd, struct netlink_batch *batch)
 	netlink_batch_done(batch);
 	while (left) {
 		ssize_t n = netlink_receive(fd, data, sizeof(data));
-		int len = (int)n;
+		const struct nlmsghdr *msg;
+		size_t at = 0;
 
 		if (n < 0)
 			return (int)n;
-		for (struct nlmsghdr *msg = (void *)data; NLMSG_OK(msg, len);
-		     msg = NLMSG_NEXT(msg, len)) {
+		while ((msg = netlink_walk(data, (size_t)n, &at))) {
 			const struct nlmsgerr *e = NLMSG_DATA(msg);
 
 			if (msg->nlmsg_type != NLMSG_ERROR || left == 0)
@@ -178,12 +190,12 @@ int netlink_dump(int fd, uint16_t type, const void *head, size_t head_len, netli
 		return -errno;
 	for (;;) {
 		ssize_t n = netlink_receive(fd, data, NETLINK_REPLY_BYTES);
-		int len = (int)n;
+		const struct nlmsghdr *msg;
+		size_t at = 0;
 
 		if (n < 0)
 			return (int)n;
-		for (struct nlmsghdr *msg = (void *)data; NLMSG_OK(msg, len);
-		     msg = NLMSG_NEXT(msg, len)) {
+		while ((msg = netlink_walk(data, (size_t)n, &at))) {
 			if (msg->nlmsg_type == NLMSG_DONE)
 				return result;
 			if (msg->nlmsg_type == NLMSG_ERROR)
