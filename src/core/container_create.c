@@ -35,7 +35,9 @@ _Static_assert(IMAGE_DISK_BYTES == SANDBOX_ROOT_DISK_BYTES,
 static int create_config(struct container *c, const struct container_create *create,
 			 const struct image *image, struct err *err)
 {
+	bool on_host = str_eq(jx_str(create->host_config, "NetworkMode"), "host");
 	char short_id[ID_SHORT_LEN + 1];
+	const char *name;
 	int r = container_config_normalise(create->config, &c->config, err);
 
 	if (r == 0)
@@ -46,7 +48,8 @@ static int create_config(struct container *c, const struct container_create *cre
 	if (r < 0)
 		return r;
 	(void)snprintf(short_id, sizeof(short_id), "%.*s", ID_SHORT_LEN, c->id);
-	if (jx_empty(c->config, "Hostname") && jx_set_str(c->config, "Hostname", short_id) < 0)
+	name = on_host && c->cs->core->config.name ? c->cs->core->config.name : short_id;
+	if (jx_empty(c->config, "Hostname") && jx_set_str(c->config, "Hostname", name) < 0)
 		return err_oom(err);
 	return 0;
 }

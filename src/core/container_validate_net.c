@@ -100,8 +100,6 @@ int container_hosts_validate(const json_t *host_config, struct err *err)
 
 static int validate_network(const char *name, struct err *err)
 {
-	if (str_eq(name, "host"))
-		return not_yet(err, "network mode host is");
 	return str_starts(name, "container:") ? not_yet(err, "network mode container is") : 0;
 }
 

@@ -55,6 +55,7 @@ t_internal_networks_lead_nowhere_else() {
 }
 t_none_and_host() {
 	eq "$(docker run --rm --network none busybox ls /sys/class/net)" lo
+	has "$(docker run --rm --network host busybox ip -4 -o addr show eth0)" "inet 198.18."; eq "$(docker run --rm --network host busybox hostname)" "$(hostname)"
 }
 t_keys_are_never_shown() { # nor in the database, nor in the log
 	! grep -aqiE 'private.?key' "$ROOT/arcad.log"; eq "$(docker inspect aa | grep -ciE 'key"' || true)" "$(docker inspect aa | grep -ciE 'SandboxKey"' || true)"
