@@ -82,10 +82,19 @@ no_vms() { [ -z "$(vm_pids)" ]; }
 no_vms_at_all() { [ -z "$(all_vm_pids)" ]; }
 skip() { echo "SKIP $*" >"$ROOT/skip"; exit 0; }
 
+net_end() { # what a daemon that was killed left of the underlay
+	local f pid ticks
+	for f in "$ROOT"/exec/net/{forward,pasta}.pid; do
+		[ -s "$f" ] && read -r pid ticks <"$f" && [ "$(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null | cut -d' ' -f20)" = "$ticks" ] && kill "$pid"
+	done
+	umount "$ROOT/exec/net/ns" 2>/dev/null || true
+}
 finish() {
 	local p
+	for p in $(all_vm_pids); do kill -9 "$p" 2>/dev/null; done # without VMs the daemon takes the underlay down
 	[ ! -s "$ROOT/arcad.pid" ] || arcad_stop 2>/dev/null
 	for p in $(all_vm_pids); do kill -9 "$p" 2>/dev/null; done
+	net_end
 	[ -n "${KEEP_ROOT:-}" ] && echo "# kept $ROOT" || rm -rf "$ROOT"
 }
 trap finish EXIT
