@@ -792,6 +792,8 @@ static void rotate_on_reply(void *user, ProtobufCMessage *message)
 	rank_lock(&a->meshes->lock);
 	if (a->member && response->public_key.len == VM_KEY_LEN) {
 		memcpy(a->peer.key, response->public_key.data, VM_KEY_LEN);
+		log_debug("container %.12s has a new key on network %.12s", a->container_id,
+			  a->network_id);
 		if (mesh_change(a->member, &a->peer) < 0)
 			mesh_resync(a->member); /* no memory: the next rotation tells them */
 	}

@@ -65,5 +65,12 @@ t_killed_daemon_and_a_new_one() {
 	pings bb "$ip"; pings aa "$(ip_of bb)"; up hh; in_time hh "$ip"; in_time aa "$(ip_of hh)"; docker rm -f hh >/dev/null; docker network connect other aa; in_time aa "$(ip_of dd other)"; docker network disconnect other aa
 }
 t_a_killed_vm_is_forgotten() { up kk; local ip; ip=$(ip_of kk); pings aa "$ip"; kill -9 "$(docker inspect -f '{{.State.Pid}}' kk)"; until_true 10 silent aa "$ip"; docker rm -f kk >/dev/null; }
+t_keys_change_and_no_connection_breaks() {
+	arcad_stop; ARCAD_ARGS+=(--network-key-rotation 2); arcad_start; local n; n=$(grep -c "has a new key" "$ROOT/arcad.log" || true)
+	docker exec -d bb sh -c 'sleep 60 | nc -l -p 6000 >/tmp/lines'; sleep 1
+	timeout 60 "$DOCKER" exec aa sh -c "(i=0; while [ \$i -lt 100 ]; do echo line \$i; i=\$((i + 1)); sleep 0.1; done; sleep 3) | nc $(ip_of bb) 6000"
+	eq "$(docker exec bb sh -c 'md5sum </tmp/lines')" "$(for i in $(seq 0 99); do echo "line $i"; done | md5sum)"
+	[ "$(grep -c "has a new key" "$ROOT/arcad.log")" -ge $((n + 6)) ]
+}
 t_nothing_is_left() { docker rm -f aa bb dd ee >/dev/null; docker network rm mesh other >/dev/null; }
 run_tests
