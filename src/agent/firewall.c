@@ -11,6 +11,7 @@
  *	pairs	{in . out}			may be forwarded
  *	target	{underlay's gateway : address}	where forwarded ports arrive
  *	host	{in . address : address}	what a container calls the host, and what that is
+ *	quiet	{port}				WireGuard begins no handshake from it for now
  *
  *	v<n> <-> wg<n>	peers; WireGuard lets nobody send from an address that is not his
  *	v<n> -> NIC	not from internal networks; leaves with the VM's address
@@ -41,6 +42,7 @@
 /* nft(8)'s include/datatype.h; parts of a concatenation have 6 bits each */
 #define TYPE_IPADDR 7
 #define TYPE_IP6ADDR 8
+#define TYPE_INET_SERVICE 13
 #define TYPE_IFINDEX 20
 #define TYPE_CONCAT(a, b) ((a) << 6 | (b))
 
@@ -50,6 +52,7 @@
 #define IP6_DESTINATION 24
 #define UDP_SOURCE_PORT 0
 #define UDP_DESTINATION_PORT 2
+#define UDP_PAYLOAD 8
 
 static const char *const firewall_target_maps[2] = {"target4", "target6"};
 static const char *const firewall_host_maps[2] = {"host4", "host6"};
@@ -60,6 +63,7 @@ static const struct nft_set firewall_sets[] = {
 	{"target6", TYPE_IP6ADDR, 16, TYPE_IP6ADDR, 16},
 	{"host4", TYPE_CONCAT(TYPE_IFINDEX, TYPE_IPADDR), 8, TYPE_IPADDR, 4},
 	{"host6", TYPE_CONCAT(TYPE_IFINDEX, TYPE_IP6ADDR), 20, TYPE_IP6ADDR, 16},
+	{"quiet", TYPE_INET_SERVICE, 2, 0, 0, true},
 };
 
 static const struct nft_chain firewall_chains[] = {
@@ -127,6 +131,7 @@ static void rule_end(struct netlink_batch *b, size_t at, uint32_t verdict)
 /* Before anything else is known of a packet. */
 static void firewall_guard(struct netlink_batch *b)
 {
+	static const uint8_t initiation[4] = {1}; /* WireGuard's message type 1, little-endian */
 	static const uint8_t link_local_mask[16] = {0xff, 0xc0}, link_local[16] = {0xfe, 0x80};
 	size_t at;
 
@@ -159,6 +164,15 @@ static void firewall_guard(struct netlink_batch *b)
 	match_mesh_port(b, UDP_DESTINATION_PORT);
 	nft_notrack(b);
 	netlink_unnest(b, at);
+
+	at = rule(b, "untracked");
+	match_u32(b, NFT_META_OIFGROUP, NFT_CMP_EQ, FIREWALL_GROUP_NIC);
+	match_u8(b, NFT_META_L4PROTO, NFT_CMP_EQ, IPPROTO_UDP);
+	nft_payload(b, NFT_PAYLOAD_TRANSPORT_HEADER, UDP_SOURCE_PORT, 2, NFT_REG(0));
+	nft_lookup(b, "quiet", NFT_REG(0), 0);
+	nft_payload(b, NFT_PAYLOAD_TRANSPORT_HEADER, UDP_PAYLOAD, sizeof(initiation), NFT_REG(0));
+	nft_cmp(b, NFT_REG(0), NFT_CMP_EQ, initiation, sizeof(initiation));
+	rule_end(b, at, NF_DROP);
 
 	at = rule(b, "untracked");
 	match_u32(b, NFT_META_OIFGROUP, NFT_CMP_EQ, FIREWALL_GROUP_NIC);
@@ -298,7 +312,7 @@ static void firewall_pair(struct netlink_batch *b, bool add, uint32_t in, uint32
 {
 	const uint32_t key[2] = {in, out};
 
-	nft_element(b, add, FIREWALL_FAMILY, FIREWALL_TABLE, "pairs", key, sizeof(key), NULL, 0);
+	nft_element(b, add, FIREWALL_FAMILY, FIREWALL_TABLE, "pairs", key, sizeof(key), NULL, 0, 0);
 }
 
 static void firewall_put_way(struct netlink_batch *b, bool add, const struct firewall_way *way)
@@ -319,14 +333,14 @@ static void firewall_put_maps(struct netlink_batch *b, bool add, const struct fi
 		if (e->gateway[i].len && e->target[i].len)
 			nft_element(b, add, FIREWALL_FAMILY, FIREWALL_TABLE,
 				    firewall_target_maps[i], e->gateway[i].bytes, e->gateway[i].len,
-				    e->target[i].bytes, e->target[i].len);
+				    e->target[i].bytes, e->target[i].len, 0);
 		if (!e->host[i].len || !e->host_target[i].len)
 			continue;
 		memcpy(key, &e->way.container, sizeof(uint32_t));
 		memcpy(key + sizeof(uint32_t), e->host[i].bytes, e->host[i].len);
 		nft_element(b, add, FIREWALL_FAMILY, FIREWALL_TABLE, firewall_host_maps[i], key,
 			    sizeof(uint32_t) + e->host[i].len, e->host_target[i].bytes,
-			    e->host_target[i].len);
+			    e->host_target[i].len, 0);
 	}
 }
 
@@ -352,6 +366,26 @@ int firewall_set(struct netlink *nl, const struct firewall_entry *old,
 		firewall_put_way(&b, true, &wanted->way);
 		firewall_put_maps(&b, true, wanted);
 	}
+	nft_end(&b);
+	return netlink_send(nl, &b);
+}
+
+/**
+ * firewall_quiet() - Let WireGuard begin no handshake for a while, only answer
+ * @nl:		NETLINK_NETFILTER in the VM's own namespace
+ * @port:	UDP port it listens on
+ * @timeout_ms: How long, milliseconds
+ *
+ * Return: 0 or negative errno
+ */
+int firewall_quiet(struct netlink *nl, uint16_t port, unsigned int timeout_ms)
+{
+	const uint16_t key = htons(port);
+	_cleanup_batch_ struct netlink_batch b = {};
+
+	nft_begin(&b);
+	nft_element(&b, true, FIREWALL_FAMILY, FIREWALL_TABLE, "quiet", &key, sizeof(key), NULL, 0,
+		    timeout_ms);
 	nft_end(&b);
 	return netlink_send(nl, &b);
 }

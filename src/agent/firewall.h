@@ -36,4 +36,5 @@ struct firewall_entry {
 int firewall_boot(struct netlink *nl);
 int firewall_set(struct netlink *nl, const struct firewall_entry *old,
 		 const struct firewall_entry *wanted);
+int firewall_quiet(struct netlink *nl, uint16_t port, unsigned int timeout_ms);
 int firewall_redirect_names(struct netlink *nl, uint16_t udp_port, uint16_t tcp_port);

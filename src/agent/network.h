@@ -57,8 +57,8 @@ struct network {
 
 /* One per VM. */
 struct networks {
-	bool usable;	       /* else the kernel lacks something, which was logged */
-	int home_fd;	       /* owned: the VM's own network namespace */
+	bool usable; /* else the kernel lacks something, which was logged */
+	int home_fd; /* owned: the VM's own network namespace */
 	struct netlink route, filter;
 	struct wireguard wg;
 	struct underlay underlay;

@@ -13,6 +13,7 @@
 
 #include "agent/network.h"
 
+#define MESH_QUIET_MS 2000    /* after a rotation: peers open the sessions */
 #define MESH_FIRST_INDEX 2000 /* interface numbers: ours are known before they are made */
 
 static unsigned int mesh_index(unsigned int index)
@@ -156,17 +157,20 @@ void network_mesh_drop(struct networks *nets, struct network *n)
  * @err:	  Filled on failure
  *
  * The kernel goes on receiving with the sessions it has, and sends on none of them: what is sent
- * waits for a new one. A peer that learns the new key with `poke` opens it at once, with the
- * private key that is in force here by then. In between a few packets queue or are lost, which TCP
- * repairs. In the other order, peers first, their handshakes would fail and be tried again only
- * after 5 seconds (WireGuard's REKEY_TIMEOUT).
+ * waits for a new one. A peer that learns the new key with `poke` opens it at once. This side
+ * must not begin as well: of two handshakes that cross each side takes the other's, nobody is left
+ * to finish one, and both try again only after 5 seconds (WireGuard's REKEY_TIMEOUT). So it answers
+ * only, for as long as the daemon may take to tell the peers. In the other order, peers first,
+ * their handshakes would fail, and wait as long.
  *
  * Return: 0 or negative errno
  */
 int network_rotate(struct networks *nets, struct network *n, struct err *err)
 {
-	int r = wireguard_set_key(&nets->wg, mesh_index(n->index), mesh_port(n->index),
-				  n->public_key);
+	int r = firewall_quiet(&nets->filter, mesh_port(n->index), MESH_QUIET_MS);
 
+	if (r == 0)
+		r = wireguard_set_key(&nets->wg, mesh_index(n->index), mesh_port(n->index),
+				      n->public_key);
 	return r < 0 ? err_sys(err, r, "network %s: cannot make a key", n->id) : 0;
 }

@@ -13,6 +13,7 @@
 #include "agent/nft.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <string.h>
 
@@ -99,7 +100,8 @@ void nft_set(struct netlink_batch *b, uint8_t family, const char *table, const s
 	nft_message(b, NFT_MSG_NEWSET, NLM_F_CREATE, family);
 	netlink_put_str(b, NFTA_SET_TABLE, table);
 	netlink_put_str(b, NFTA_SET_NAME, set->name);
-	netlink_put_be32(b, NFTA_SET_FLAGS, set->data_len ? NFT_SET_MAP : 0);
+	netlink_put_be32(b, NFTA_SET_FLAGS,
+			 (set->data_len ? NFT_SET_MAP : 0) | (set->timed ? NFT_SET_TIMEOUT : 0));
 	netlink_put_be32(b, NFTA_SET_KEY_TYPE, set->key_type);
 	netlink_put_be32(b, NFTA_SET_KEY_LEN, set->key_len);
 	if (set->data_len) {
@@ -128,13 +130,15 @@ static void nft_data(struct netlink_batch *b, uint16_t type, const void *data, s
  * @key_len:  Bytes
  * @data:     What a map has for it; NULL: none
  * @data_len: Bytes
+ * @timeout_ms: Of a timed set: when it goes by itself, milliseconds; 0: never
  *
  * Removing what is not there fails the transaction.
  */
 void nft_element(struct netlink_batch *b, bool add, uint8_t family, const char *table,
 		 const char *set, const void *key, size_t key_len, const void *data,
-		 size_t data_len)
+		 size_t data_len, uint64_t timeout_ms)
 {
+	const uint64_t timeout = htobe64(timeout_ms);
 	size_t list, element;
 
 	nft_message(b, add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM, add ? NLM_F_CREATE : 0,
@@ -146,6 +150,8 @@ void nft_element(struct netlink_batch *b, bool add, uint8_t family, const char *
 	nft_data(b, NFTA_SET_ELEM_KEY, key, key_len);
 	if (data)
 		nft_data(b, NFTA_SET_ELEM_DATA, data, data_len);
+	if (timeout_ms)
+		netlink_put(b, NFTA_SET_ELEM_TIMEOUT, &timeout, sizeof(timeout));
 	netlink_unnest(b, element);
 	netlink_unnest(b, list);
 }

@@ -26,6 +26,7 @@ struct nft_set {
 	const char *name;
 	uint32_t key_type, key_len;   /* nft(8)'s number, for listings; bytes */
 	uint32_t data_type, data_len; /* of a map; 0: a set */
+	bool timed;		      /* elements go by themselves */
 };
 
 void nft_begin(struct netlink_batch *b);
@@ -37,7 +38,7 @@ void nft_set(struct netlink_batch *b, uint8_t family, const char *table, const s
 	     uint32_t id);
 void nft_element(struct netlink_batch *b, bool add, uint8_t family, const char *table,
 		 const char *set, const void *key, size_t key_len, const void *data,
-		 size_t data_len);
+		 size_t data_len, uint64_t timeout_ms);
 
 size_t nft_rule(struct netlink_batch *b, uint8_t family, const char *table, const char *chain);
 void nft_meta(struct netlink_batch *b, enum nft_meta_keys key, uint32_t reg);

@@ -10,8 +10,9 @@
  * anybody waiting. A call that fails for another reason than the VM's end is followed by the whole
  * list after ATTACH_RETRY_MS.
  *
- * Keys are rotated one tunnel after the other: the VM makes a new key, and the others learn of it
- * and open new sessions at once; what is under way meanwhile is sent again by whoever sent it.
+ * Keys are rotated one member of a network at a time, ATTACH_ROTATE_GAP_S apart: the VM makes a new
+ * key and begins nothing for a while, the others learn of it and open new sessions at once.
+ * Handshakes that both sides begin would stall each other.
  *
  * A new daemon joins the members that it finds with the keys they have, and tells nobody anything
  * until all have been found or given up (meshes_hold()): a list that lacks those who are found last
@@ -30,6 +31,7 @@
 #include <utlist.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/str.h"
@@ -44,6 +46,7 @@
 #define ATTACH_KEYS_WAIT_MS 20000
 #define ATTACH_CALL_WAIT_MS 10000
 #define ATTACH_RETRY_MS 1000
+#define ATTACH_ROTATE_GAP_S 3
 #define ATTACH_INDEX_MAX (UNDERLAY_WG_PORT_MAX - UNDERLAY_WG_PORT_MIN)
 
 /* One network that has members. */
@@ -51,6 +54,7 @@ struct live_mesh {
 	char id[ID_BUF];
 	struct mesh *mesh; /* owned */
 	size_t users;
+	bool rotated; /* in this round */
 	UT_hash_handle hh;
 };
 
@@ -78,6 +82,7 @@ struct attachment {
 	struct live_mesh *live;
 	struct mesh_member *member; /* NULL: it has left */
 	bool ready, retrying;
+	int64_t key_since_ns;	  /* monotonic */
 	struct loop_timer *timer; /* loop thread */
 	struct attachment *next, *prev;
 };
@@ -331,6 +336,7 @@ static int attachment_new(struct attachments *all, const struct network_endpoint
 	memcpy(a->peer.key, key, sizeof(a->peer.key));
 	memcpy(a->peer.underlay4, sandbox_nic(all->sb)->v4, sizeof(a->peer.underlay4));
 	a->peer.port = (uint16_t)(UNDERLAY_WG_PORT_MIN + index);
+	a->key_since_ns = clock_monotonic_ns();
 	a->peer.has_v4 = peer_addr(e->v4, a->peer.v4, sizeof(a->peer.v4));
 	a->peer.has_v6 = peer_addr(e->v6, a->peer.v6, sizeof(a->peer.v6));
 	if (peer_names(e->has_dns ? e->dns_names : NULL, &a->peer) < 0) {
@@ -830,19 +836,42 @@ static void attachment_rotate(struct attachment *a)
 		rpc_stream_close_send(stream);
 }
 
+/* One member of each network whose key is old. Return: seconds until the next is. Lock held. */
+static unsigned int rotate_round(struct meshes *meshes)
+{
+	int64_t now_ns = clock_monotonic_ns(), first_s = meshes->rotate_s;
+	struct live_mesh *live, *next;
+	struct attachment *a;
+
+	HASH_ITER (hh, meshes->table, live, next)
+		live->rotated = false;
+	DL_FOREACH (meshes->list, a) {
+		int64_t left_s = meshes->rotate_s - (now_ns - a->key_since_ns) / NSEC_PER_SEC;
+
+		if (!a->ready || meshes->held)
+			continue;
+		if (left_s > 0 || a->live->rotated) {
+			first_s = MIN(first_s, MAX(left_s, 0));
+			continue;
+		}
+		a->live->rotated = true;
+		a->key_since_ns = now_ns;
+		attachment_rotate(a);
+	}
+	return (unsigned int)MAX(first_s, ATTACH_ROTATE_GAP_S);
+}
+
 static void rotate_due(void *user)
 {
 	struct meshes *meshes = user;
-	struct attachment *a;
+	unsigned int next_s;
 
 	loop_timer_remove(meshes->rotate_timer);
 	meshes->rotate_timer = NULL;
 	rank_lock(&meshes->lock);
-	DL_FOREACH (meshes->list, a)
-		if (a->ready && !meshes->held)
-			attachment_rotate(a);
+	next_s = rotate_round(meshes);
 	rank_unlock(&meshes->lock);
-	if (loop_timer_add(meshes->core->loop, meshes->rotate_s * 1000, rotate_due, meshes,
+	if (loop_timer_add(meshes->core->loop, next_s * 1000, rotate_due, meshes,
 			   &meshes->rotate_timer) < 0)
 		log_error("no memory to rotate the keys of networks any more");
 }
@@ -851,7 +880,7 @@ static void rotate_arm(void *user)
 {
 	struct meshes *meshes = user;
 
-	(void)loop_timer_add(meshes->core->loop, meshes->rotate_s * 1000, rotate_due, meshes,
+	(void)loop_timer_add(meshes->core->loop, ATTACH_ROTATE_GAP_S * 1000, rotate_due, meshes,
 			     &meshes->rotate_timer); /* told by the caller */
 }
 

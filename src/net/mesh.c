@@ -15,7 +15,8 @@
  * itself. After a failure it is sent the complete list, which repairs whatever it missed.
  *
  * Who joins may have begun to call before a slow peer knew it, and WireGuard tries again only after
- * seconds. So a peer that learns of a member which is READY already is asked to greet it.
+ * seconds. So a peer that learns of a member which is READY already is asked to greet it, and so is
+ * everybody after a member changed its key.
  *
  * Cost of a join or leave: one message a member, and O(members) time.
  *
@@ -180,9 +181,8 @@ static int draft_complete(const struct mesh_member *member, struct draft *draft,
 		if (other == member)
 			continue;
 		draft->set[update->set_n++] = &other->peer;
-		update->poke |= other->ready;
 	}
-	update->complete = true;
+	update->complete = true; /* no greetings: all at once would meet each other half way */
 	return 0;
 }
 

@@ -48,6 +48,7 @@ TEST(the_rules_are_taken)
 	HAS("iifgroup 2 ip6 saddr fe80::/10 accept");
 	HAS("iifgroup 2 fib saddr . iif oif 0 drop");
 	HAS("oifgroup 1 udp sport 51820-52075 notrack");
+	HAS("oifgroup 1 udp sport @quiet");
 	HAS("iifgroup 2 reject");
 	HAS("iifgroup 3 drop");
 	HAS("type filter hook forward priority filter; policy drop;");
@@ -83,6 +84,14 @@ TEST(entries_come_and_go)
 	ASSERT_OK(firewall_set(&nl, &two, NULL));
 	HAS_NOT("172.17.0.9");
 	HAS_NOT("elements");
+}
+
+TEST(a_port_is_quiet_for_a_while)
+{
+	NEED_KERNEL();
+	ASSERT_OK(firewall_quiet(&nl, 51821, 60000));
+	ASSERT_OK(firewall_quiet(&nl, 51821, 60000)); /* likewise, not longer */
+	HAS("51821 timeout 1m");
 }
 
 TEST(names_are_redirected)
