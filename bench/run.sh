@@ -4,5 +4,5 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd) build=$(realpath "$1"); shift
 "$here/api.py" --build "$build" "$@"
-for b in start load pull memory; do "$here/$b.py" --build "$build" "$@"; done
+for b in start load pull memory network; do "$here/$b.py" --build "$build" "$@"; done
 "$here/forward.py" --build "$build"

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # make.sh - make the images that tests and benchmarks use, from Debian packages; prints each archive's path
 #
-#   make.sh NAME...      busybox | debian | odd | layers120 | layers20 | files50k
-# Kept in $ARCA_TEST_CACHE (default ~/.cache/arca-tests), outside the tree; made once. Needs root for debian.
+#   make.sh NAME...      busybox | debian | net | odd | layers120 | layers20 | files50k
+# Kept in $ARCA_TEST_CACHE (default ~/.cache/arca-tests), outside the tree; made once. Needs root for debian and net.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${ARCA_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/arca-tests}
@@ -44,6 +44,16 @@ make_debian() { # a Debian root of about 235 MB with network tools and a program
 	cc -O1 -o "$work/extra/usr/local/bin/hello" "$work/hello.c"
 	tar_dir "$work/extra" "$work/extra.tar"
 	pack "$1" debian:test '{"Cmd":["bash"],"Env":["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]}' "$work/base.tar" "$work/extra.tar"
+}
+make_net() { # a Debian root with what networks are tried with
+	local suite mirror
+	. /etc/os-release; suite=$VERSION_CODENAME
+	mirror=$(apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(REPO_URI)' | awk -v s="$suite" '$1==s && $2=="main" {print $3; exit}')
+	note "net: mmdebstrap $suite (a minute or two)"
+	mmdebstrap --quiet --mode=root --variant=minbase --aptopt='APT::Sandbox::User "root"' \
+		--include=curl,ca-certificates,dnsutils,iperf3,iproute2,iputils-ping,netcat-openbsd,nginx-light,wireguard-tools,procps,socat,arping \
+		"$suite" "$work/base.tar" "deb $mirror $suite main"
+	pack "$1" net:test '{"Cmd":["bash"],"Env":["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]}' "$work/base.tar"
 }
 make_odd() { # the Debian root below two layers of everything that a tar can say
 	local debian=$cache/debian-1.tar layers=() l
