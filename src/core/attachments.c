@@ -10,6 +10,9 @@
  * anybody waiting. A call that fails for another reason than the VM's end is followed by the whole
  * list after ATTACH_RETRY_MS.
  *
+ * What a message wakes in a VM takes a processor from the start that caused it. So while something
+ * is being started, ATTACH_MEANWHILE messages are under way at once; the rest follow when it runs.
+ *
  * Keys are rotated one member of a network at a time, ATTACH_ROTATE_GAP_S apart: the VM makes a new
  * key and begins nothing for a while, the others learn of it and open new sessions at once.
  * Handshakes that both sides begin would stall each other.
@@ -47,6 +50,7 @@
 #define ATTACH_CALL_WAIT_MS 10000
 #define ATTACH_RETRY_MS 1000
 #define ATTACH_ROTATE_GAP_S 3
+#define ATTACH_MEANWHILE 1
 #define ATTACH_INDEX_MAX (UNDERLAY_WG_PORT_MAX - UNDERLAY_WG_PORT_MIN)
 
 /* One network that has members. */
@@ -62,8 +66,11 @@ struct meshes {
 	struct core *core;	   /* borrowed */
 	_Atomic unsigned int refs; /* the daemon's, and one an attachment */
 	struct rank_lock lock;
-	struct live_mesh *table; /* owned; by network id */
-	struct attachment *list; /* of all that have a member */
+	struct live_mesh *table;     /* owned; by network id */
+	struct attachment *list;     /* of all that have a member */
+	struct attachment *deferred; /* those whose message waits; oldest first */
+	size_t starting;	     /* containers that join and do not run yet */
+	size_t under_way;	     /* messages */
 	bool held;
 	unsigned int rotate_s;		 /* 0: keys are not rotated */
 	struct loop_timer *rotate_timer; /* loop thread */
@@ -81,7 +88,8 @@ struct attachment {
 	char network_id[ID_BUF];
 	struct live_mesh *live;
 	struct mesh_member *member; /* NULL: it has left */
-	bool ready, retrying;
+	bool ready, retrying, waits;
+	struct attachment *next_deferred, *prev_deferred;
 	int64_t key_since_ns;	  /* monotonic */
 	struct loop_timer *timer; /* loop thread */
 	struct attachment *next, *prev;
@@ -92,6 +100,7 @@ struct attachments {
 	char container_id[ID_BUF];
 	struct sandbox *sb; /* borrowed */
 	uint8_t keys[VM_NIC_KEYS][VM_KEY_LEN];
+	bool starting;
 	struct attachment **v; /* owned array of references */
 	size_t n;
 };
@@ -230,6 +239,34 @@ static void attachment_on_reply(void *user UNUSED, ProtobufCMessage *message)
 	protobuf_c_message_free_unpacked(message, NULL);
 }
 
+static void attachment_defer(struct attachment *a)
+{
+	if (a->waits)
+		return;
+	a->waits = true;
+	DL_APPEND2(a->meshes->deferred, a, prev_deferred, next_deferred);
+}
+
+static void attachment_undefer(struct attachment *a)
+{
+	if (!a->waits)
+		return;
+	a->waits = false;
+	DL_DELETE2(a->meshes->deferred, a, prev_deferred, next_deferred);
+}
+
+/* Messages that wait, as far as they may be sent; meshes->lock held. */
+static void meshes_flush(struct meshes *meshes)
+{
+	while (meshes->deferred &&
+	       (meshes->starting == 0 || meshes->under_way < ATTACH_MEANWHILE)) {
+		struct attachment *a = meshes->deferred;
+
+		attachment_undefer(a);
+		mesh_flush(a->member);
+	}
+}
+
 static void attachment_on_closed(void *user, enum rpc_status status, const char *text)
 {
 	struct attachment *a = user;
@@ -238,11 +275,13 @@ static void attachment_on_closed(void *user, enum rpc_status status, const char 
 		log_warn("container %.12s does not take its peers on network %.12s: %s",
 			 a->container_id, a->network_id, text ?: "");
 	rank_lock(&a->meshes->lock);
+	a->meshes->under_way--;
 	if (a->member) {
 		mesh_acked(a->member, status == RPC_OK);
 		if (status != RPC_OK && status != RPC_UNAVAILABLE)
 			attachment_retry(a);
 	}
+	meshes_flush(a->meshes);
 	rank_unlock(&a->meshes->lock);
 	attachment_unref(a);
 }
@@ -266,7 +305,7 @@ static int set_peers_fill(const struct attachment *a, const struct mesh_update *
 	return r ? -ENOMEM : 0;
 }
 
-/* A mesh_send_fn. */
+/* A mesh_send_fn, with meshes->lock held. */
 static int attachment_send(void *user, const struct mesh_update *update)
 {
 	static const struct rpc_stream_ops ops = {.message = attachment_on_reply,
@@ -274,8 +313,14 @@ static int attachment_send(void *user, const struct mesh_update *update)
 	struct attachment *a = user;
 	Arca__V1__SetPeersRequest *request = calloc(1, sizeof(*request));
 	struct rpc_stream *stream;
+	struct meshes *meshes = a->meshes;
 	int r;
 
+	if (meshes->starting > 0 && meshes->under_way >= ATTACH_MEANWHILE) {
+		free(request);
+		attachment_defer(a);
+		return -EAGAIN;
+	}
 	if (!request)
 		return -ENOMEM;
 	arca__v1__set_peers_request__init(request);
@@ -284,12 +329,14 @@ static int attachment_send(void *user, const struct mesh_update *update)
 	if (r == 0)
 		r = rpc_stream_open(a->rpc, "/arca.v1.Network/SetPeers", &request->base,
 				    &arca__v1__empty__descriptor, &ops, a, &stream);
-	if (r == 0)
+	if (r == 0) {
 		rpc_stream_close_send(stream);
-	else
+		meshes->under_way++;
+	} else {
 		atomic_fetch_sub(&a->refs, 1); /* not the last: the run has one */
+	}
 	arca__v1__set_peers_request__free_unpacked(request, NULL);
-	return r;
+	return r == -EAGAIN ? -EBUSY : r;
 }
 
 static int peer_names(const json_t *names, struct mesh_peer *peer)
@@ -371,6 +418,7 @@ static void attachment_leave(struct attachment *a)
 
 	rank_lock(&meshes->lock);
 	if (a->member) {
+		attachment_undefer(a);
 		DL_DELETE(meshes->list, a);
 		mesh_leave(TAKE_PTR(a->member));
 		mesh_give(meshes, a->live);
@@ -430,6 +478,17 @@ static struct attachments *attachments_new(struct meshes *meshes, const char *co
 	return all;
 }
 
+static void attachments_set_starting(struct attachments *all, bool starting)
+{
+	RANK_LOCK_SCOPE(guard, &all->meshes->lock);
+
+	if (all->starting == starting)
+		return;
+	all->starting = starting;
+	all->meshes->starting += starting ? 1 : -1;
+	meshes_flush(all->meshes);
+}
+
 static int take_peer(void *user, const struct mesh_peer *peer)
 {
 	Arca__V1__NetworkAttach *attach = user;
@@ -480,6 +539,7 @@ int attachments_begin(struct meshes *meshes, const char *container_id, struct sa
 
 	if (!all)
 		return err_oom(err);
+	attachments_set_starting(all, true);
 	for (size_t i = 0; i < endpoints->n && r == 0 && index < VM_NIC_KEYS; i++) {
 		if (!endpoint_is_meshed(&endpoints->items[i]))
 			continue;
@@ -532,6 +592,7 @@ int attachments_ready(struct attachments *all, const struct network_endpoints *e
 {
 	int r = 0;
 
+	attachments_set_starting(all, false);
 	for (size_t i = 0; i < all->n; i++)
 		attachment_set_ready(all->v[i], false);
 	for (size_t i = 0; i < endpoints->n && r == 0; i++)
@@ -753,6 +814,7 @@ void attachments_end(struct attachments *all)
 {
 	if (!all)
 		return;
+	attachments_set_starting(all, false);
 	for (size_t i = 0; i < all->n; i++) {
 		attachment_leave(all->v[i]);
 		attachment_unref(all->v[i]);

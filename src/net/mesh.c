@@ -210,6 +210,14 @@ static int draft_changes(const struct mesh_member *member, struct draft *draft,
 	return 0;
 }
 
+static void news_unsent(struct mesh_member *member)
+{
+	struct mesh_news *news, *next;
+
+	HASH_ITER (hh, member->news, news, next)
+		news->sent = false;
+}
+
 /* Send what a member has not been told, unless a message is under way to it or it is not up. */
 static void member_send(struct mesh_member *member)
 {
@@ -225,6 +233,10 @@ static void member_send(struct mesh_member *member)
 	update.removed = draft.removed;
 	if (r == 0)
 		r = member->send(member->user, &update);
+	if (r == -EAGAIN) {
+		news_unsent(member);
+		return;
+	}
 	if (r < 0) {
 		member->complete = true; /* with the next occasion */
 		return;
@@ -423,6 +435,17 @@ void mesh_resync(struct mesh_member *member)
 {
 	pthread_mutex_lock(&member->mesh->lock);
 	member->complete = true;
+	member_send(member);
+	pthread_mutex_unlock(&member->mesh->lock);
+}
+
+/**
+ * mesh_flush() - A message that could not be sent at once may be sent now
+ * @member: Member
+ */
+void mesh_flush(struct mesh_member *member)
+{
+	pthread_mutex_lock(&member->mesh->lock);
 	member_send(member);
 	pthread_mutex_unlock(&member->mesh->lock);
 }

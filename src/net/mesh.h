@@ -36,8 +36,8 @@ struct mesh_update {
 
 /*
  * Sends an update to a member's agent, without waiting: mesh_acked() tells how it ended. Called
- * with the mesh locked: it must not call the mesh. <0: it cannot be sent, and is asked for again
- * later.
+ * with the mesh locked: it must not call the mesh. -EAGAIN: not now, mesh_flush() follows. Another
+ * <0: it cannot be sent; the whole list is, later.
  */
 typedef int (*mesh_send_fn)(void *user, const struct mesh_update *update);
 
@@ -53,6 +53,7 @@ int mesh_change(struct mesh_member *member, const struct mesh_peer *peer);
 void mesh_leave(struct mesh_member *member);
 void mesh_acked(struct mesh_member *member, bool ok);
 void mesh_resync(struct mesh_member *member);
+void mesh_flush(struct mesh_member *member);
 bool mesh_is_settled(struct mesh *mesh);
 size_t mesh_members(struct mesh *mesh);
 
