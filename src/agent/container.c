@@ -18,6 +18,7 @@
 
 #include "agent/agent.h"
 #include "agent/devices.h"
+#include "agent/names.h"
 #include "agent/process.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -55,6 +56,7 @@ static int container_take_seed(struct agent *agent, unsigned long flags, struct 
 
 static void container_free(struct container *c)
 {
+	names_free(c->names);
 	(void)rootfs_unmount(&c->rootfs); /* it logs */
 	if (c->seed)
 		seed_free(c->seed);
@@ -168,6 +170,7 @@ int container_remove(struct agent *agent, struct container *c)
 		}
 	}
 	DL_DELETE(agent->containers, c);
+	names_free(TAKE_PTR(c->names)); /* it holds the network namespace */
 	network_detach_all(&agent->networks, c, agent->powering_off);
 	seed_release_namespaces(c->seed);
 	r = rootfs_unmount(&c->rootfs);

@@ -9,6 +9,7 @@
 #include "agent/seed.h"
 
 struct agent;
+struct names;
 
 struct container {
 	char *id; /* owned */
@@ -16,6 +17,7 @@ struct container {
 	struct seed *seed; /* owned: the init's pid, pidfd, namespaces and cgroup */
 	bool init_alive;   /* started and not reaped */
 	Arca__V1__HostGateway *host_gateway; /* owned; NULL: it has no name for the host */
+	struct names *names;		     /* owned; NULL: nobody is at 127.0.0.11 */
 	struct container *next, *prev;
 };
 

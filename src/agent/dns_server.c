@@ -11,7 +11,7 @@
  * it is dockerd's behaviour, refusals too:
  *
  *     nothing may leave (only internal networks), or no server answered    SERVFAIL, RA not set
- *     a single label, and the user chose ndots                             NOERROR, no records
+ *     a single label, and somebody chose ndots                             NOERROR, no records
  *     more than DNS_FORWARDS_MAX queries wait                              REFUSED
  *
  * Hostile: each byte from the container and from upstream (dns_message.c). One thread, level

@@ -33,7 +33,7 @@ struct dns_config {
 	const struct dns_upstream *upstreams; /* borrowed, copied: in the order they are asked in */
 	size_t n_upstreams;		      /* those beyond DNS_UPSTREAMS_MAX are left out */
 	bool forward;	/* false: all its networks are internal, nothing may leave */
-	bool ndots_set; /* the user chose ndots > 0: unknown single labels are not forwarded */
+	bool ndots_set; /* somebody chose ndots: unknown single labels are not forwarded */
 };
 
 int dns_server_new(const struct dns_config *config, const struct dns_zone *zone, struct poller *p,

@@ -22,8 +22,7 @@
  * are forwarded to the VM arrive there. A network that becomes the default takes that from the one
  * that was.
  *
- * Names (127.0.0.11) are not here yet: they change when an attachment or its peers do, and are
- * served as the last step of network_attach_all().
+ * Names are not here: names.c follows what was done, and is called where this is.
  */
 #include "agent/network.h"
 

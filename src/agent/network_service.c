@@ -8,6 +8,7 @@
 
 #include "agent/agent.h"
 #include "agent/container.h"
+#include "agent/names.h"
 #include "agent/network.h"
 #include "agent/report.h"
 #include "base/str.h"
@@ -62,7 +63,8 @@ void network_attach_call(struct rpc_server_call *call, const ProtobufCMessage *m
 		rpc_server_finish(call, RPC_INVALID_ARGUMENT, "no network");
 		return;
 	}
-	if (network_attach(&agent_of(call)->networks, c, request->network, &n, &err) < 0) {
+	if (network_attach(&agent_of(call)->networks, c, request->network, &n, &err) < 0 ||
+	    names_attach(agent_of(call), c, request->network, &err) < 0) {
 		service_fail(call, &err);
 		return;
 	}
@@ -86,8 +88,10 @@ void network_detach_call(struct rpc_server_call *call, const ProtobufCMessage *m
 
 	if (!c)
 		return;
-	if (n)
+	if (n) {
 		network_detach(nets, n);
+		names_detach(agent_of(call), c, request->network_id);
+	}
 	rpc_server_reply(call, &empty.base);
 }
 
@@ -113,7 +117,8 @@ void network_set_peers_call(struct rpc_server_call *call, const ProtobufCMessage
 
 	if (!n)
 		return;
-	if (network_set_peers(&agent_of(call)->networks, n, &change, &err) < 0)
+	if (network_set_peers(&agent_of(call)->networks, n, &change, &err) < 0 ||
+	    names_set_peers(n->container, n->id, &change, &err) < 0)
 		service_fail(call, &err);
 	else
 		rpc_server_reply(call, &empty.base);

@@ -25,6 +25,7 @@
 #include "agent/child.h"
 #include "agent/container.h"
 #include "agent/mounts.h"
+#include "agent/names.h"
 #include "agent/process.h"
 #include "agent/report.h"
 #include "base/cleanup.h"
@@ -167,6 +168,8 @@ static int start_init(struct process *p, const Arca__V1__StartRequest *request,
 		return r;
 	p->container = c;
 	r = network_attach_all(&p->agent->networks, c, request->container, err);
+	if (r == 0)
+		r = names_start(p->agent, c, request->container, err);
 	if (r == 0)
 		r = mounts_open_binds(request->container, binds, &fds.n_binds, err);
 	if (r == 0) {

@@ -2,6 +2,7 @@
 /* net-rig.c - VMs on taps, and what their agents are asked; for test-agent-network.c */
 #include "net-rig.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if.h>
@@ -205,6 +206,55 @@ int rig_vm_hello(struct rig_vm *vm, bool first, struct err *err)
 	return 0;
 }
 
+/* The question is repeated as it came; whatever follows it (EDNS) is dropped. */
+static void *rig_dns_thread(void *arg)
+{
+	static const uint8_t answer[] = {0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4};
+	int fd = *(int *)arg;
+
+	for (;;) {
+		struct sockaddr_in from;
+		socklen_t from_len = sizeof(from);
+		uint8_t m[2048];
+		ssize_t n = recvfrom(fd, m, sizeof(m) - 64, 0, (struct sockaddr *)&from, &from_len);
+		size_t at = 12;
+		bool known, is_a;
+
+		if (n < 0)
+			return NULL;
+		while (at < (size_t)n && m[at])
+			at += 1U + m[at];
+		if (at + 5 > (size_t)n)
+			continue;
+		known = at >= 17 && memcmp(m + at - 5, "\4test", 5) == 0;
+		is_a = m[at + 2] == 1;
+		at += 5;
+		m[2] = 0x81;			       /* an answer, recursion desired */
+		m[3] = (uint8_t)(known ? 0x80 : 0x83); /* available; NXDOMAIN */
+		memset(m + 6, 0, 6);
+		if (known && is_a) {
+			m[7] = 1;
+			memcpy(m + at, answer, sizeof(answer));
+			memcpy(m + at + sizeof(answer), &from.sin_addr, 4);
+			at += sizeof(answer) + 4;
+		}
+		(void)sendto(fd, m, at, 0, (struct sockaddr *)&from, from_len);
+	}
+}
+
+int rig_dns_open(const char *address)
+{
+	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_port = htons(53)};
+	int *fd = malloc(sizeof(*fd)); /* the thread's, for ever */
+	pthread_t thread;
+
+	*fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	(void)inet_pton(AF_INET, address, &sa.sin_addr);
+	if (bind(*fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
+		return -errno;
+	return -pthread_create(&thread, NULL, rig_dns_thread, fd);
+}
+
 static void rig_exec_on_message(void *user, ProtobufCMessage *message)
 {
 	struct rig_exec *e = user;
@@ -271,7 +321,7 @@ static void rig_start(struct rig_vm *vm, Arca__V1__StartRequest *start, const ch
 }
 
 int rig_container(struct rig_vm *vm, Arca__V1__NetworkAttach **networks, size_t n,
-		  Arca__V1__HostGateway *host, struct err *err)
+		  Arca__V1__HostGateway *host, Arca__V1__Dns *dns, struct err *err)
 {
 	Arca__V1__StartRequest start = ARCA__V1__START_REQUEST__INIT;
 	Arca__V1__ContainerSpec spec = ARCA__V1__CONTAINER_SPEC__INIT;
@@ -287,6 +337,7 @@ int rig_container(struct rig_vm *vm, Arca__V1__NetworkAttach **networks, size_t 
 	spec.networks = networks;
 	spec.n_networks = n;
 	spec.host_gateway = host;
+	spec.dns = dns;
 	start.id = vm->container;
 	start.container = &spec;
 	rig_start(vm, &start, "exec sleep 100000", e);

@@ -7,7 +7,8 @@
  *
  *	container a 172.17.0.2	container b 172.17.0.3		network one, WireGuard
  *	VM 198.18.0.2		VM 198.18.0.3			routed taps
- *	the namespace: gateway 198.18.0.1, and 203.0.113.1 as the world outside
+ *	the namespace: gateway 198.18.0.1, 203.0.113.1 as the world outside, 198.19.255.3 as the
+ *	host's resolver
  *
  * The tests go on with the same VMs, in order. The namespace forwards everything between the VMs,
  * which is less than the real underlay has: what is refused here is refused by the agent's rules.
@@ -30,6 +31,7 @@
 
 #define WORLD "203.0.113.1"
 #define WORLD_PORT 7000
+#define RESOLVER "198.19.255.3"
 #define FETCH_TIMEOUT_S 4
 #define PING "%s/root/bin/busybox ping -q -c 1 -W 5 "
 
@@ -41,8 +43,10 @@ struct end {
 	Arca__V1__NetworkAttach attach;
 	Arca__V1__Peer peer; /* what others know of it */
 	Arca__V1__Peer *others[2];
+	Arca__V1__Alias link, *links[1];
+	char *names[2];
 	uint8_t mac[6], v4[4], gateway4[4], v6[16], gateway6[16], underlay[4], key[RIG_KEY_LEN];
-	char id[16], endpoint[16], interface[16];
+	char id[16], network[16], endpoint[16], interface[16];
 };
 
 static ProtobufCBinaryData bytes(uint8_t *data, size_t len)
@@ -64,10 +68,18 @@ static void end_init(struct end *e, const struct rig_vm *vm, const char *id, uns
 	(void)snprintf(e->id, sizeof(e->id), "%s", id);
 	(void)snprintf(e->endpoint, sizeof(e->endpoint), "%s-%c", id, vm->name);
 	(void)snprintf(e->interface, sizeof(e->interface), "%s", interface);
+	(void)snprintf(e->network, sizeof(e->network), "net-%s", id);
 	arca__v1__network_attach__init(&e->attach);
 	arca__v1__peer__init(&e->peer);
 	e->attach.network_id = e->id;
 	e->attach.interface = e->interface;
+	e->attach.network_name = e->network;
+	e->attach.name_rank = (int32_t)subnet;
+	e->attach.embedded_names = true;
+	e->names[0] = (char *)(vm->name == 'a' ? "alpha" : "beta");
+	e->names[1] = (char *)(vm->name == 'a' ? "app" : "data.base");
+	e->attach.own_names = e->peer.names = e->names;
+	e->attach.n_own_names = e->peer.n_names = 2;
 	e->attach.mac = bytes(e->mac, sizeof(e->mac));
 	e->attach.v4 = e->peer.v4 = bytes(e->v4, sizeof(e->v4));
 	e->attach.v4_prefix = 16;
@@ -279,12 +291,25 @@ TEST(a_refused_address_ends_the_start)
 	end_init(&bad, &a, "one", 17, 0, "eth0");
 	memset(bad.v6, 0xff, 2); /* multicast */
 	networks[0] = &bad.attach;
-	ASSERT_EQ(rig_container(&a, networks, 1, NULL, &err), RPC_INVALID_ARGUMENT);
+	ASSERT_EQ(rig_container(&a, networks, 1, NULL, NULL, &err), RPC_INVALID_ARGUMENT);
 	ASSERT(strstr(err.msg, "network one"));
 	printf("# %s\n", err.msg);
 	CALL(rig_vm_hello(&a, false, &err));
 	ASSERT_EQ(a.n_networks, 0);
 	ASSERT_EQ(a.n_keys, RIG_OFFERS);
+}
+
+static Arca__V1__Dns dns_a, dns_b;
+
+/* One server upstream. */
+static void names_of_host(Arca__V1__Dns *dns, const char *address)
+{
+	ProtobufCBinaryData *servers = calloc(1, sizeof(*servers)); /* the test's, for ever */
+
+	arca__v1__dns__init(dns);
+	servers[0] = bytes((uint8_t *)(uintptr_t)address, 4);
+	dns->servers = servers;
+	dns->n_servers = 1;
 }
 
 TEST(containers_start_in_a_network)
@@ -307,10 +332,19 @@ TEST(containers_start_in_a_network)
 	end_knows(&one_a, &one_b);
 	end_knows(&one_b, &one_a);
 	networks[0] = &one_a.attach;
-	CALL(rig_container(&a, networks, 1, &host, &err));
+	names_of_host(&dns_a, "\306\23\377\3");
+	names_of_host(&dns_b, "\313\0\161\1");
+	dns_b.from_container = dns_b.ndots_set = true;
+	arca__v1__alias__init(&one_a.link);
+	one_a.link.name = (char *)"db";
+	one_a.link.target = (char *)"beta";
+	one_a.links[0] = &one_a.link;
+	one_a.attach.links = one_a.links;
+	one_a.attach.n_links = 1;
+	CALL(rig_container(&a, networks, 1, &host, &dns_a, &err));
 	networks[0] = &one_b.attach;
 	t0 = clock_us();
-	CALL(rig_container(&b, networks, 1, NULL, &err));
+	CALL(rig_container(&b, networks, 1, NULL, &dns_b, &err));
 	printf("# the first start of a VM, in a network: %.1f ms\n",
 	       (double)(clock_us() - t0) / 1e3);
 	RUN(&a, "ip addr show eth0; ip route; ip -6 route", 0);
@@ -334,6 +368,68 @@ TEST(they_reach_each_other)
 	RUN(&a, "sleep 1; seq 20000 | nc -w 20 172.17.0.3 9000 | md5sum; seq 20000 | md5sum", 0);
 	ASSERT(strlen(rig_output()) > 40 &&
 	       memcmp(rig_output(), strchr(rig_output(), '\n') + 1, 32) == 0);
+}
+
+#define ASK(vm, name) (void)rig_run(vm, "nslookup " name " 127.0.0.11 2>&1")
+#define HAS_NOT(text)                                                                              \
+	do {                                                                                       \
+		if (strstr(rig_output(), text))                                                    \
+			TEST_FAIL("\"%s\" in: %s", text, rig_output());                            \
+	} while (0)
+
+/* Goal: each name of a container, in both families, with the network's name, over UDP and TCP. */
+TEST(names_are_known)
+{
+	ASK(&a, "beta");
+	HAS("Address: 172.17.0.3\n");
+	HAS("Address: fd00:11::3\n");
+	ASK(&a, "DATA.base.net-one");
+	HAS("Address: 172.17.0.3\n");
+	ASK(&a, "alpha"); /* itself */
+	HAS("Address: 172.17.0.2\n");
+	ASK(&b, "app");
+	HAS("Address: 172.17.0.2\n");
+	ASK(&a, "172.17.0.3");
+	HAS("name = beta.net-one\n");
+	ASK(&a, "fd00:11::3");
+	HAS("name = beta.net-one\n");
+	RUN(&a,
+	    "printf '\\0\\026\\1\\2\\1\\0\\0\\1\\0\\0\\0\\0\\0\\0\\4beta\\0\\0\\1\\0\\1' |"
+	    " nc -w 5 127.0.0.11 53 | hexdump -v -e '1/1 \"%02x\"'",
+	    0);
+	HAS("ac110003");
+}
+
+/* Goal: a link is for who has it. */
+TEST(links_are_names)
+{
+	ASK(&a, "db");
+	HAS("Address: 172.17.0.3\n");
+	ASK(&b, "db.x");
+	HAS("NXDOMAIN");
+}
+
+/* Goal: what no network knows is asked for, from the VM or from the container. */
+TEST(other_names_are_asked_upstream)
+{
+	ASK(&a, "www.test");
+	HAS("Address: 198.18.0.2\n");
+	ASK(&b, "www.test");
+	HAS("Address: 198.18.0.3\n");
+	ASK(&a, "single");
+	HAS("NXDOMAIN");
+	ASK(&b, "single"); /* which has chosen ndots */
+	HAS_NOT("NXDOMAIN");
+	HAS_NOT("SERVFAIL");
+}
+
+/* Goal: the container may serve names itself, on all its addresses. */
+TEST(port_53_is_free)
+{
+	RUN(&a, "nc -ll -p 53 -e echo own >/dev/null 2>&1 & sleep 1; nc -w 5 127.0.0.1 53", 0);
+	HAS("own\n");
+	ASK(&a, "beta");
+	HAS("Address: 172.17.0.3\n");
 }
 
 /* Goal: who is not there is not answered for by the world. */
@@ -408,6 +504,13 @@ TEST(a_network_is_attached_live)
 	CALL(end_set_peers(&b, &two_b, true, &two_a, NULL, false, &err));
 	RUN(&a, "ping -q -c 1 -W 5 172.18.0.3", 0);
 	RUN(&a, "ping -q -c 1 -W 5 172.17.0.3", 0);
+	ASK(&a, "beta.net-two");
+	HAS("Address: 172.18.0.3\n");
+	ASK(&a, "beta"); /* by rank */
+	HAS("Address: 172.17.0.3\n");
+	HAS_NOT("172.18.0.3");
+	ASK(&b, "172.18.0.2");
+	HAS("name = alpha.net-two\n");
 	memcpy(key, two_a.key, RIG_KEY_LEN);
 	CALL(end_attach(&a, &two_a, &err));
 	ASSERT(memcmp(key, two_a.key, RIG_KEY_LEN) == 0);
@@ -453,11 +556,18 @@ TEST(an_internal_network_has_peers_only)
 	end_init(&inner_a, &a, "inner", 19, 5, "eth2");
 	end_init(&inner_b, &b, "inner", 19, 5, "eth2");
 	inner_a.attach.internal = inner_b.attach.internal = true;
+	inner_b.attach.embedded_names = false;
 	CALL(end_attach(&a, &inner_a, &err));
 	end_knows(&inner_b, &inner_a);
 	CALL(end_attach(&b, &inner_b, &err));
 	CALL(end_set_peers(&a, &inner_a, true, &inner_b, NULL, false, &err));
 	RUN(&a, "ping -q -c 1 -W 5 172.19.0.3", 0);
+	ASK(&a, "beta.net-inner");
+	HAS("Address: 172.19.0.3\n");
+	ASK(&b, "alpha.net-inner");
+	HAS("NXDOMAIN");
+	ASK(&a, "www.test"); /* by another network */
+	HAS("Address: 198.18.0.2\n");
 	RUN(&a, "ip route add " WORLD "/32 via 172.19.0.1 dev eth2; nc -w 3 " WORLD " 7000", 1);
 	RUN(&a, "ip route del " WORLD "/32; nc -w 3 " WORLD " 7000", 0);
 	CALL(end_detach(&a, &inner_a, &err));
@@ -469,13 +579,25 @@ TEST(peers_come_and_go)
 {
 	RUN(&a, "ping -q -c 1 -W 5 172.17.0.3", 0);
 	CALL(end_set_peers(&a, &one_a, true, NULL, NULL, false, &err));
+	ASK(&a, "beta.net-one");
+	HAS("NXDOMAIN");
+	ASK(&a, "beta"); /* in the other network */
+	HAS("Address: 172.18.0.3\n");
+	ASK(&a, "alpha");
+	HAS("Address: 172.17.0.2\n");
 	RUN(&a, "ping -q -c 1 -W 2 172.17.0.3", 1);
 	RUN(&b, "ping -q -c 1 -W 2 172.17.0.2", 1);
 	CALL(end_set_peers(&a, &one_a, false, &one_b, NULL, true, &err));
 	CALL(end_set_peers(&a, &one_a, false, &one_b, NULL, true, &err));
 	RUN(&a, "ping -q -c 1 -W 5 172.17.0.3", 0);
+	ASK(&a, "beta");
+	HAS("Address: 172.17.0.3\n");
 	CALL(end_set_peers(&a, &one_a, false, NULL, one_b.endpoint, false, &err));
 	CALL(end_set_peers(&a, &one_a, false, NULL, one_b.endpoint, false, &err));
+	ASK(&a, "beta.net-one");
+	HAS("NXDOMAIN");
+	ASK(&a, "172.17.0.3");
+	HAS("NXDOMAIN");
 	RUN(&a, "ping -q -c 1 -W 2 172.17.0.3", 1);
 	RUN(&a, "ping -q -c 1 -W 2 172.18.0.3", 0);
 	CALL(end_set_peers(&a, &one_a, true, &one_b, NULL, true, &err));
@@ -529,6 +651,8 @@ TEST(a_network_is_detached_live)
 	CALL(end_detach(&a, &two_a, &err));
 	CALL(end_detach(&a, &two_a, &err));
 	RUN(&a, "! ip link show eth1", 0);
+	ASK(&a, "beta.net-two");
+	HAS("NXDOMAIN");
 	RUN(&b, "ping -q -c 1 -W 2 172.18.0.2", 1);
 	RUN(&a, "ping -q -c 1 -W 2 172.17.0.3", 0);
 	CALL(end_attach(&a, &two_a, &err));
@@ -567,7 +691,7 @@ TEST(another_container_follows)
 			      &arca__v1__empty__descriptor, NULL, &err));
 		memcpy(one_a.key, a.keys[0], RIG_KEY_LEN);
 		t0 = clock_us();
-		CALL(rig_container(&a, networks, n % 2, NULL, &err));
+		CALL(rig_container(&a, networks, n % 2, NULL, n % 2 ? &dns_a : NULL, &err));
 		t1 = clock_us();
 		printf("# a later start, in %d networks: %.1f ms", n % 2, (double)(t1 - t0) / 1e3);
 		if (n < 3)
@@ -582,6 +706,22 @@ TEST(another_container_follows)
 	RUN(&a, "ping -q -c 1 -W 5 172.17.0.3", 0);
 }
 
+/* Goal: out of internal networks no question leaves; with another network it may again. */
+TEST(an_internal_container_asks_nobody)
+{
+	inner_a.attach.n_peers = inner_b.attach.n_peers = 0;
+	CALL(end_attach(&a, &inner_a, &err));
+	CALL(end_detach(&a, &one_a, &err));
+	ASK(&a, "www.test");
+	HAS("SERVFAIL");
+	ASK(&a, "alpha");
+	HAS("Address: 172.19.0.2\n");
+	one_a.attach.offered_key.len = 0;
+	CALL(end_attach(&a, &one_a, &err));
+	ASK(&a, "www.test");
+	HAS("Address: 198.18.0.2\n");
+}
+
 /* TEST_MAIN() with arguments */
 struct test_case *test_first, **test_last = &test_first;
 int test_failed;
@@ -594,9 +734,9 @@ int main(int argc, char **argv)
 	work = argc > 1 ? argv[1] : "";
 	if (argc < 4 || rig_open(argv[1], argv[2], argv[3]) < 0 ||
 	    rig_sh("ip link set lo up; ip addr add 198.18.0.1/32 dev lo;"
-		   "ip addr add " WORLD "/32 dev lo;"
+		   "ip addr add " WORLD "/32 dev lo; ip addr add " RESOLVER "/32 dev lo;"
 		   "echo 1 >/proc/sys/net/ipv4/ip_forward") != 0 ||
-	    world_open() < 0) {
+	    world_open() < 0 || rig_dns_open(WORLD) < 0 || rig_dns_open(RESOLVER) < 0) {
 		printf("Bail out! cannot set up\n");
 		return 1;
 	}
