@@ -213,6 +213,55 @@ json_t *networks_pools_json(const struct networks *networks)
 	return out;
 }
 
+/* Given, or the gateways of the default bridge. */
+static int networks_find_host_gateways(struct networks *networks, const char *const *given,
+				       struct err *err)
+{
+	_cleanup_network_ struct network *bridge = NULL;
+	struct ipam_pool pools[IPAM_POOLS_MAX];
+	size_t n = 0;
+	int r;
+
+	for (size_t i = 0; given && given[i]; i++) {
+		struct net_addr addr, *to;
+
+		if (net_addr_parse(given[i], &addr) < 0)
+			return err_user(err, ERR_INVALID,
+					"invalid host-gateway-ip: ParseAddr(\"%.64s\"): unable to "
+					"parse IP",
+					given[i]);
+		to = addr.family == 4 ? &networks->host_gateway4 : &networks->host_gateway6;
+		if (to->family)
+			return err_user(err, ERR_INVALID,
+					"only one IPv%u host gateway IP address can be specified",
+					addr.family);
+		*to = addr;
+	}
+	if (given && given[0])
+		return 0;
+	r = network_find_exact(networks, "name", "bridge", &bridge);
+	if (r == 0 && bridge)
+		r = ipam_pools_load(&networks->ipam, bridge->id, pools, &n);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		*(pools[i].gateway.family == 4 ? &networks->host_gateway4
+					       : &networks->host_gateway6) = pools[i].gateway;
+	return r < 0 ? err_sys(err, r, "cannot read the default bridge") : 0;
+}
+
+/**
+ * networks_host_gateway() - What host-gateway stands for
+ * @networks: Manager, or NULL
+ * @family:   4 or 6
+ *
+ * Return: address, family 0: none
+ */
+struct net_addr networks_host_gateway(const struct networks *networks, unsigned int family)
+{
+	if (!networks)
+		return (struct net_addr){0};
+	return family == 4 ? networks->host_gateway4 : networks->host_gateway6;
+}
+
 /**
  * networks_new() - The manager, with the predefined networks
  * @core: Wiring; the store is ready
@@ -239,6 +288,8 @@ int networks_new(struct core *core, struct networks **ret, struct err *err)
 		r = networks_init_ipam(networks, err);
 	if (r == 0)
 		r = predefined_bridge(networks, &core->config.networks, err);
+	if (r == 0)
+		r = networks_find_host_gateways(networks, core->config.networks.host_gateways, err);
 	if (r < 0) {
 		networks_free(networks);
 		return r;

@@ -33,7 +33,8 @@
 struct core;
 struct networks;
 
-#define NETWORK_INTERFACE_MAX 16 /* IFNAMSIZ */
+#define NETWORK_INTERFACE_MAX 16	    /* IFNAMSIZ */
+#define NETWORK_HOST_GATEWAY "host-gateway" /* in ExtraHosts: the host */
 
 /* What daemon.json and the command line say. */
 struct networks_config {
@@ -42,11 +43,14 @@ struct networks_config {
 	const char *const *pools;
 	const char *bip;  /* "172.17.0.1/16"; NULL: Docker's */
 	unsigned int mtu; /* of the default bridge; 0: 1500 */
+	/* what host-gateway stands for, one of a family; NULL-terminated, borrowed, may be NULL */
+	const char *const *host_gateways;
 };
 
 int networks_new(struct core *core, struct networks **ret, struct err *err);
 void networks_free(struct networks *networks);
 json_t *networks_pools_json(const struct networks *networks);
+struct net_addr networks_host_gateway(const struct networks *networks, unsigned int family);
 
 /* The API's verbs. body: checked against its schema; filters: parsed, or NULL. */
 int network_create(struct networks *networks, const json_t *body, char ret_id[static ID_BUF],

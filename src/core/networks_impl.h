@@ -18,7 +18,8 @@ struct networks {
 	struct core *core; /* borrowed */
 	/* One change at a time: from looking whether it may be done to telling that it was. */
 	struct rank_lock lock;
-	struct net_pool_sources configured; /* default-address-pools, immutable */
+	struct net_pool_sources configured;	      /* default-address-pools, immutable */
+	struct net_addr host_gateway4, host_gateway6; /* immutable; family 0: none */
 	struct ipam ipam;
 };
 

@@ -409,7 +409,8 @@ static void daemon_fill_config(struct daemon *d)
 		.registries = &d->registries,
 		.networks = {.pools = (const char *const *)d->opts.address_pools.items,
 			     .bip = d->opts.bip,
-			     .mtu = d->opts.mtu},
+			     .mtu = d->opts.mtu,
+			     .host_gateways = (const char *const *)d->opts.host_gateways.items},
 		.shutdown_timeout_s = (int)d->opts.shutdown_timeout_s,
 	};
 }

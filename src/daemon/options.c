@@ -33,7 +33,7 @@ enum option_kind {
 	OPT_MEMORY, /* MiB from a size */
 	OPT_COUNT,
 	OPT_MTU,
-	OPT_SECONDS, /* of long periods */
+	OPT_SECONDS,  /* of long periods */
 	OPT_POOLS,    /* a list; objects in daemon.json */
 	OPT_GC_CHECK, /* a word that may be left out */
 };
@@ -91,6 +91,9 @@ static const struct option options_table[] = {
 	{"default-address-pool", 0, "default-address-pools", OPT_POOLS, FIELD(address_pools),
 	 "base=PREFIX,size=BITS: where networks get their subnets from (repeatable)"},
 	{"bip", 0, "bip", OPT_STRING, FIELD(bip), "Gateway and prefix of the default bridge"},
+	{"host-gateway-ip", 0, "host-gateway-ips", OPT_LIST, FIELD(host_gateways),
+	 "What host-gateway in --add-host stands for, one of a family (the default bridge's "
+	 "gateway)"},
 	{"mtu", 0, "mtu", OPT_MTU, FIELD(mtu), "MTU of the default bridge (1500)"},
 	{"network-key-rotation", 0, "network-key-rotation", OPT_SECONDS, FIELD(key_rotation_s),
 	 "Seconds after which the tunnels between containers get new keys (86400); 0: never"},

@@ -22,6 +22,7 @@ enum gc_check { GC_CHECK_NONE, GC_CHECK_QUICK, GC_CHECK_FULL, GC_CHECK_REPAIR };
 struct options {
 	struct option_list hosts, labels, log_opts, registry_mirrors, insecure_registries;
 	struct option_list address_pools; /* "base=10.0.0.0/8,size=24" */
+	struct option_list host_gateways; /* addresses */
 	char *bip;			  /* owned; NULL: Docker's */
 	unsigned int mtu;		  /* of the default bridge; 0: 1500 */
 	char *data_root, *exec_root, *config_file, *pidfile, *group, *log_driver; /* owned */
@@ -35,7 +36,7 @@ struct options {
 	enum vm_accel accel;
 	unsigned int vm_memory_mib, vm_cpus, vm_pool;
 	unsigned int shutdown_timeout_s;
-	unsigned int key_rotation_s; /* at most 4,000,000 */
+	unsigned int key_rotation_s;			       /* at most 4,000,000 */
 	char *certs_dir, *http_proxy, *https_proxy, *no_proxy; /* owned */
 	unsigned int max_downloads, max_uploads, max_attempts, registry_timeout_s;
 };

@@ -542,6 +542,34 @@ TEST(claim_of_one_more)
 	ASSERT_SHOWS(&rig, "m", "Containers", "{}");
 }
 
+/* Goal: host-gateway is the default bridge's gateway, or what the daemon was told. */
+TEST(host_gateway_is_the_bridges_unless_given)
+{
+	static const char *const given[] = {"10.1.2.3", "fd00::9", NULL};
+	static const char *const twice[] = {"10.1.2.3", "10.1.2.4", NULL};
+	static const char *const bad[] = {"x", NULL};
+	char text[NET_ADDR_TEXT];
+	struct err err = {0};
+	RIG(rig);
+
+	net_addr_format(networks_host_gateway(rig.networks, 4), text);
+	ASSERT_STREQ(text, "172.17.0.1");
+	ASSERT_EQ(networks_host_gateway(rig.networks, 6).family, 0);
+	networks_free(rig.networks);
+	rig.networks = NULL;
+	rig.core.config.networks.host_gateways = twice;
+	ASSERT_ERROR(networks_new(&rig.core, &rig.networks, &err), EINVAL);
+	ASSERT_STREQ(err.msg, "only one IPv4 host gateway IP address can be specified");
+	rig.core.config.networks.host_gateways = bad;
+	ASSERT_ERROR(networks_new(&rig.core, &rig.networks, &err), EINVAL);
+	rig.core.config.networks.host_gateways = given;
+	ASSERT_OK(networks_new(&rig.core, &rig.networks, &err));
+	net_addr_format(networks_host_gateway(rig.networks, 4), text);
+	ASSERT_STREQ(text, "10.1.2.3");
+	net_addr_format(networks_host_gateway(rig.networks, 6), text);
+	ASSERT_STREQ(text, "fd00::9");
+}
+
 TEST(rename_renames_in_dns)
 {
 	RIG(rig);

@@ -69,6 +69,20 @@ TEST(options_refuse_what_they_do_not_know)
 
 static int parse_file(struct options *opts, const char *json, struct err *err);
 
+/* Goal: a flag for each, a list in daemon.json. */
+TEST(options_read_host_gateways)
+{
+	_cleanup_(options_done) struct options opts = {0}, file = {0};
+	struct err err = {0};
+
+	ASSERT_OK(PARSE(&opts, &err, (char *)"--host-gateway-ip=10.1.1.1",
+			(char *)"--host-gateway-ip", (char *)"fd00::1", (char *)"--version"));
+	ASSERT_EQ(opts.host_gateways.n, 2);
+	ASSERT_STREQ(opts.host_gateways.items[1], "fd00::1");
+	ASSERT_OK(parse_file(&file, "{\"host-gateway-ips\":[\"10.1.1.1\"]}", &err));
+	ASSERT_STREQ(file.host_gateways.items[0], "10.1.1.1");
+}
+
 /* Goal: dockerd's way of writing pools, in both places. */
 TEST(options_read_default_address_pools)
 {
