@@ -42,6 +42,5 @@ int attachments_remove(struct attachments *all, const char *network_id, struct e
 int attachments_renamed(struct attachments *all, const struct network_endpoints *endpoints);
 void attachments_end(struct attachments *all);
 
-/* spec_network.c: NetworkAttach of an endpoint, all but key, index and peers */
+/* spec_attach.c: NetworkAttach of an endpoint, all but key, index and peers */
 int spec_network_fill(const struct network_endpoint *endpoint, Arca__V1__NetworkAttach *attach);
-int spec_bytes(ProtobufCBinaryData *field, const void *data, size_t len);

@@ -165,7 +165,7 @@ static int create_disk(struct container *c, const struct image *image, struct er
 	if (r < 0)
 		return err_sys(err, r, "cannot make %s", c->dir);
 	r = upper_disk_create(c->cs->core->vmm, upper, err);
-	return r < 0 ? r : container_files_write(c, err);
+	return r < 0 ? r : container_files_create(c, err);
 }
 
 static int create_build(struct container *c, const struct container_create *create,

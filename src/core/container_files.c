@@ -3,105 +3,123 @@
  * container_files.c - /etc/hosts, /etc/hostname, /etc/resolv.conf
  *
  * The agent gets their text with the start. The copies in the container's directory are what
- * inspect's HostsPath and the like point at.
+ * inspect's HostsPath and the like point at: written at create, without addresses, and again at
+ * each start. Nothing reads them back.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
-#include "base/buf.h"
 #include "base/err.h"
 #include "base/fs.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "core/containers.h"
+#include "core/hosts.h"
 #include "core/jsonx.h"
+#include "core/networks.h"
+#include "core/resolv.h"
+#include "net/underlay.h"
 
-#define RESOLV_HOST_PATH "/etc/resolv.conf"
-#define RESOLV_BYTES_MAX (64 * 1024)
+/* Containers that this one has links to. */
+struct links {
+	struct hosts_link *items; /* owned */
+	size_t n;
+};
 
-static const char hosts_head[] = "127.0.0.1\tlocalhost\n"
-				 "::1\tlocalhost ip6-localhost ip6-loopback\n"
-				 "fe00::\tip6-localnet\n"
-				 "ff00::\tip6-mcastprefix\n"
-				 "ff02::1\tip6-allnodes\n"
-				 "ff02::2\tip6-allrouters\n";
-
-/* "name:ip" or "name=ip"; the address may contain colons. */
-static void hosts_extra(struct buf *out, const char *entry)
+static void links_done(struct links *links)
 {
-	size_t n = strcspn(entry, ":=");
-	const char *ip = entry[n] ? entry + n + 1 : "";
-	size_t len = strlen(ip);
+	for (size_t i = 0; i < links->n; i++)
+		free(links->items[i].names);
+	free(links->items);
+}
 
-	if (len >= 2 && ip[0] == '[' && ip[len - 1] == ']') {
-		ip++;
-		len -= 2;
-	}
-	if (n == 0 || len == 0 || str_eq(ip, "host-gateway")) /* no gateway without networks */
-		return;
-	buf_addf(out, "%.*s\t%.*s\n", (int)len, ip, (int)n, entry);
+/* By its alias, its host name and its name; without addresses while it does not run. */
+static int links_fill(struct hosts_link *link, struct container *target, const char *alias)
+{
+	char name[CONTAINER_NAME_MAX + 1];
+	_cleanup_json_ json_t *networks = NULL;
+	const json_t *bridge;
+	bool named;
+
+	rank_lock(&target->lock);
+	memcpy(name, target->name, sizeof(name));
+	networks = json_incref(target->networks);
+	rank_unlock(&target->lock);
+	bridge = json_object_get(networks, "bridge");
+	named = str_eq(alias, name);
+	link->names = str_format("%s %s%s%s", alias, jx_str(target->config, "Hostname"),
+				 named ? "" : " ", named ? "" : name);
+	(void)net_addr_parse(jx_str(bridge, "IPAddress"), &link->v4); /* "": none */
+	(void)net_addr_parse(jx_str(bridge, "GlobalIPv6Address"), &link->v6);
+	return link->names ? 0 : -ENOMEM;
+}
+
+/* "target:alias", or "target" */
+static int links_add(struct links *links, struct containers *cs, const char *text)
+{
+	const char *colon = strchr(text, ':');
+	size_t len = colon ? (size_t)(colon - text) : strlen(text);
+	_cleanup_free_ char *ref = strndup(text, len);
+	_cleanup_container_ struct container *target = NULL;
+	struct hosts_link *grown;
+	struct err ignored = {0};
+
+	if (!ref)
+		return -ENOMEM;
+	if (containers_find(cs, ref, &target, &ignored) < 0)
+		return 0; /* it was there at create */
+	grown = reallocarray(links->items, links->n + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	links->items = grown;
+	grown[links->n] = (struct hosts_link){0};
+	return links_fill(&grown[links->n++], target, colon ? colon + 1 : ref);
+}
+
+/* What host-gateway is; in the VM's own network the host is where the underlay has it. */
+static void files_find_host(const struct container *c, struct hosts_source *source)
+{
+	const struct networks *networks = c->cs->core->networks;
+	const struct underlay_gateway *gateway = underlay_gateway();
+
+	source->gateway4 = networks_host_gateway(networks, 4);
+	source->gateway6 = networks_host_gateway(networks, 6);
+	if (resolv_mode(c->host_config) == RESOLV_VM)
+		(void)net_addr_from_bytes(gateway->host4, sizeof(gateway->host4),
+					  &source->gateway4); /* 4 bytes are an address */
 }
 
 /**
  * container_hosts_text() - Text of /etc/hosts
- * @c: Container
+ * @c:	       Container
+ * @endpoints: What it has on its networks, or NULL: nothing yet
+ *
+ * Links of old are on the default bridge; those on other networks are in their DNS.
  *
  * Return: heap string or NULL
  */
-char *container_hosts_text(const struct container *c)
+char *container_hosts_text(const struct container *c, const struct network_endpoints *endpoints)
 {
-	_cleanup_buf_ struct buf out = {0};
-	const char *hostname = jx_str(c->config, "Hostname");
-	const char *domain = jx_str(c->config, "Domainname");
+	struct hosts_source source = {
+		.config = c->config, .host_config = c->host_config, .endpoints = endpoints};
+	_cleanup_(links_done) struct links links = {0};
 	json_t *item;
 	size_t i;
 
-	buf_adds(&out, hosts_head);
-	json_array_foreach (json_object_get(c->host_config, "ExtraHosts"), i, item)
-		hosts_extra(&out, json_string_value(item));
-	if (!str_eq(jx_str(c->host_config, "NetworkMode"), "none") && *hostname) {
-		/* its own name resolves also while it has no address of its own */
-		buf_adds(&out, "127.0.1.1\t");
-		if (*domain)
-			buf_addf(&out, "%s.%s ", hostname, domain);
-		buf_addf(&out, "%s\n", hostname);
+	files_find_host(c, &source);
+	if (!str_eq(jx_str(c->host_config, "NetworkMode"), "bridge"))
+		return hosts_text(&source);
+	json_array_foreach (json_object_get(c->host_config, "Links"), i, item) {
+		if (endpoints && links_add(&links, c->cs, json_string_value(item)) < 0)
+			return NULL;
 	}
-	return out.failed ? NULL : buf_steal(&out);
-}
-
-static void resolv_list(struct buf *out, const char *head, const json_t *list, bool one_line)
-{
-	json_t *item;
-	size_t i;
-
-	json_array_foreach (list, i, item) {
-		if (i == 0 || !one_line)
-			buf_adds(out, head);
-		buf_addf(out, " %s%s", json_string_value(item), one_line ? "" : "\n");
-	}
-	if (one_line && json_array_size(list) > 0)
-		buf_adds(out, "\n");
-}
-
-/* The host's, without what it gave itself on loopback. */
-static void resolv_host(struct buf *out, bool nameservers, bool search, bool options)
-{
-	_cleanup_free_ char *text = NULL;
-	char *save = NULL;
-	size_t len;
-
-	if (fs_read_file(RESOLV_HOST_PATH, RESOLV_BYTES_MAX, &text, &len) < 0)
-		return; /* a host without resolver: the container has none */
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		bool take = (nameservers && str_starts(line, "nameserver") &&
-			     !strstr(line, " 127.") && !strstr(line, " ::1")) ||
-			    (search && str_starts(line, "search")) ||
-			    (options && str_starts(line, "options"));
-
-		if (take)
-			buf_addf(out, "%s\n", line);
-	}
+	source.links = links.items;
+	source.n_links = links.n;
+	return hosts_text(&source);
 }
 
 /**
@@ -112,50 +130,96 @@ static void resolv_host(struct buf *out, bool nameservers, bool search, bool opt
  */
 char *container_resolv_text(const struct container *c)
 {
-	_cleanup_buf_ struct buf out = {0};
-	const json_t *dns = json_object_get(c->host_config, "Dns");
-	const json_t *search = json_object_get(c->host_config, "DnsSearch");
-	const json_t *options = json_object_get(c->host_config, "DnsOptions");
+	_cleanup_(resolv_host_done) struct resolv_host host = {0};
+	_cleanup_(resolv_done) struct resolv resolv = {0};
 
-	buf_adds(&out, "");
-	resolv_list(&out, "nameserver", dns, false);
-	resolv_list(&out, "search", search, true);
-	resolv_list(&out, "options", options, true);
-	resolv_host(&out, json_array_size(dns) == 0, json_array_size(search) == 0,
-		    json_array_size(options) == 0);
-	return out.failed ? NULL : out.data ? buf_steal(&out) : strdup("");
+	if (resolv_host_read(&host) < 0 || resolv_init(&resolv, &host, c->host_config) < 0)
+		return NULL;
+	return resolv_text(&resolv, resolv_mode(c->host_config));
 }
 
+/* Whole or not at all; what a crash of the host takes comes back with the next start. */
 static int files_write_one(const struct container *c, const char *name, const char *text,
 			   struct err *err)
 {
 	_cleanup_free_ char *path = str_format("%s/%s", c->dir, name);
+	_cleanup_free_ char *made = str_format("%s/%s.new", c->dir, name);
+	_cleanup_close_ int fd = -EBADF;
 	int r;
 
-	if (!path || !text)
+	if (!path || !made)
 		return err_oom(err);
-	r = fs_write_file(path, text, strlen(text), 0644);
+	fd = open(made, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	r = fd < 0 ? -errno : fs_write_all(fd, text, strlen(text));
+	if (r == 0 && rename(made, path) < 0)
+		r = -errno;
 	return r < 0 ? err_sys(err, r, "cannot write %s", path) : 0;
 }
 
 /**
+ * container_files_fill() - Texts that change from start to start
+ * @c:		Container
+ * @endpoints:	What it has on its networks, or NULL: nothing yet
+ * @ret:	container_files_done(); set on success
+ * @err:	Filled on failure
+ *
+ * Return: 0 or a negative errno
+ */
+int container_files_fill(const struct container *c, const struct network_endpoints *endpoints,
+			 struct container_files *ret, struct err *err)
+{
+	struct container_files files = {.hosts = container_hosts_text(c, endpoints),
+					.resolv = container_resolv_text(c)};
+
+	if (!files.hosts || !files.resolv) {
+		container_files_done(&files);
+		return err_oom(err);
+	}
+	*ret = files;
+	return 0;
+}
+
+/**
+ * container_files_done() - Free the texts
+ * @files: Filled or zeroed
+ */
+void container_files_done(struct container_files *files)
+{
+	free(files->hosts);
+	free(files->resolv);
+	*files = (struct container_files){0};
+}
+
+/**
  * container_files_write() - Write the copies on the host
+ * @c:	   Container whose directory exists
+ * @files: Texts
+ * @err:   Filled on failure
+ *
+ * Return: 0 or a negative errno
+ */
+int container_files_write(const struct container *c, const struct container_files *files,
+			  struct err *err)
+{
+	int r = files_write_one(c, "hosts", files->hosts, err);
+
+	return r < 0 ? r : files_write_one(c, "resolv.conf", files->resolv, err);
+}
+
+/**
+ * container_files_create() - Write them for the first time, and the one that never changes
  * @c:	 Container whose directory exists
  * @err: Filled on failure
  *
  * Return: 0 or a negative errno
  */
-int container_files_write(struct container *c, struct err *err)
+int container_files_create(const struct container *c, struct err *err)
 {
-	_cleanup_free_ char *hosts = container_hosts_text(c);
-	_cleanup_free_ char *resolv = container_resolv_text(c);
+	_cleanup_(container_files_done) struct container_files files = {0};
 	_cleanup_free_ char *hostname = str_format("%s\n", jx_str(c->config, "Hostname"));
-	int r;
+	int r = hostname ? container_files_fill(c, NULL, &files, err) : err_oom(err);
 
-	r = files_write_one(c, "hosts", hosts, err);
 	if (r == 0)
-		r = files_write_one(c, "resolv.conf", resolv, err);
-	if (r == 0)
-		r = files_write_one(c, "hostname", hostname, err);
-	return r;
+		r = container_files_write(c, &files, err);
+	return r < 0 ? r : files_write_one(c, "hostname", hostname, err);
 }

@@ -23,6 +23,7 @@
 #include "core/networks.h"
 #include "core/spec.h"
 #include "image/image.h"
+#include "net/underlay.h"
 #include "rpc/client.h"
 #include "vm/vm.h"
 
@@ -77,26 +78,47 @@ static int start_rootfs(struct container *c, struct err *err)
 	return 0;
 }
 
+/* Everything but its networks: attachments_begin(). */
 static int start_request(struct container *c, const json_t *host_config,
-			 Arca__V1__StartRequest **ret, struct err *err)
+			 const struct container_files *files, Arca__V1__StartRequest **ret,
+			 struct err *err)
 {
-	_cleanup_free_ char *hosts = container_hosts_text(c);
-	_cleanup_free_ char *resolv = container_resolv_text(c);
 	struct spec_source source = {.id = c->id,
 				     .config = c->config,
 				     .host_config = host_config,
-				     .hosts = hosts,
-				     .resolv = resolv};
+				     .hosts = files->hosts,
+				     .resolv = files->resolv};
+	int r = spec_start_request(&source, ret, err);
 
-	if (!hosts || !resolv)
-		return err_oom(err);
-	return spec_start_request(&source, ret, err);
+	if (r == 0)
+		r = spec_dns(host_config, (*ret)->container, err);
+	if (r == 0)
+		r = spec_host_gateway(c->cs->core->networks, host_config, (*ret)->container, err);
+	return r < 0 ? r : 0;
+}
+
+/* While the VM is at work. What the container sees is not from there. */
+static void start_write_files(const struct container *c, const struct container_files *files)
+{
+	struct err err = {0};
+
+	if (container_files_write(c, files, &err) < 0)
+		log_error("container %.12s: %s", c->id, err.msg);
 }
 
 static void start_set_phase(struct container_run *run, enum run_phase phase)
 {
 	RANK_LOCK_SCOPE(state, &run->c->lock);
 	run->phase = phase;
+}
+
+/* Whoever asked for a name of the host may reach it. */
+static int start_host_gateway(const struct core *core, const struct sandbox *sb,
+			      const Arca__V1__StartRequest *request, struct err *err)
+{
+	if (!request->container->host_gateway || !core->underlay || !sandbox_nic(sb)->index)
+		return 0;
+	return underlay_host_gateway(core->underlay, (uint16_t)sandbox_nic(sb)->index, true, err);
 }
 
 /* Clone and send. On failure the run is unusable and its VM, if any, is gone. */
@@ -123,6 +145,8 @@ static int start_vm(struct container_run *run, const json_t *host_config,
 	if (r == 0)
 		r = attachments_begin(core->meshes, c->id, run->sb, endpoints, request->container,
 				      &run->nets, err);
+	if (r == 0)
+		r = start_host_gateway(core, run->sb, request, err);
 	if (r < 0)
 		return r;
 	return stdio_start(run->io, sandbox_rpc(run->sb), request, err);
@@ -255,6 +279,7 @@ int container_start_held(struct container *c, struct err *err)
 	_cleanup_(cleanup_request) Arca__V1__StartRequest *request = NULL;
 	_cleanup_json_ json_t *host_config = container_host_config(c);
 	_cleanup_(network_endpoints_done) struct network_endpoints endpoints = {0};
+	_cleanup_(container_files_done) struct container_files files = {0};
 	_cleanup_run_ struct container_run *run = NULL;
 	int64_t t0 = clock_monotonic_ns(), sent;
 	int r;
@@ -275,13 +300,16 @@ int container_start_held(struct container *c, struct err *err)
 	if (r == 0)
 		r = start_rootfs(c, err);
 	if (r == 0)
-		r = start_request(c, host_config, &request, err);
+		r = container_files_fill(c, &endpoints, &files, err);
+	if (r == 0)
+		r = start_request(c, host_config, &files, &request, err);
 	if (r == 0)
 		r = start_record(c, err);
 	if (r == 0)
 		r = start_vm(run, host_config, &endpoints, request, err);
 	sent = clock_monotonic_ns();
 	if (r == 0) {
+		start_write_files(c, &files);
 		r = start_wait(run);
 		if (r < 0)
 			start_fail_words(run, err);

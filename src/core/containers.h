@@ -244,8 +244,16 @@ void container_networks_down(struct container *c);
 void container_networks_renamed(struct container *c);
 
 /* container_files.c */
-int container_files_write(struct container *c, struct err *err);
-char *container_hosts_text(const struct container *c);
+struct container_files {
+	char *hosts, *resolv; /* owned */
+};
+int container_files_fill(const struct container *c, const struct network_endpoints *endpoints,
+			 struct container_files *ret, struct err *err);
+void container_files_done(struct container_files *files);
+int container_files_write(const struct container *c, const struct container_files *files,
+			  struct err *err);
+int container_files_create(const struct container *c, struct err *err);
+char *container_hosts_text(const struct container *c, const struct network_endpoints *endpoints);
 char *container_resolv_text(const struct container *c);
 
 /* container_recover.c */

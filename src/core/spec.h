@@ -11,6 +11,7 @@
 #include "vm/vm.h"
 
 struct core;
+struct networks;
 
 #define SPEC_ITEMS_MAX 1024 /* mounts, devices, ulimits ... of one container */
 
@@ -47,8 +48,14 @@ int spec_rlimits_validate(const json_t *host_config, struct err *err);
 /* spec_devices.c */
 int spec_devices(const json_t *host_config, Arca__V1__ContainerSpec *spec, struct err *err);
 
+/* spec_dns.c */
+int spec_dns(const json_t *host_config, Arca__V1__ContainerSpec *spec, struct err *err);
+int spec_host_gateway(const struct networks *networks, const json_t *host_config,
+		      Arca__V1__ContainerSpec *spec, struct err *err);
+
 /* spec_util.c: protobuf-c messages as its free_unpacked() expects them */
 int spec_put(char **field, const char *text);
+int spec_bytes(ProtobufCBinaryData *field, const void *data, size_t len);
 int spec_put_strv(char ***field, size_t *n, const json_t *list);
 int spec_add_string(char ***field, size_t *n, const char *text);
 void *spec_add(void ***field, size_t *n, size_t size);

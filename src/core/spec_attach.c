@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* spec_attach.c - an endpoint as the agent is told of it */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -12,26 +11,6 @@
 
 /* The underlay's, less what a tunnel puts around a packet (IPv6 endpoints: 80 bytes). */
 #define ATTACH_MTU (UNDERLAY_MTU - 80)
-
-/**
- * spec_bytes() - A copy of some bytes
- * @field: Field, empty
- * @data:  Bytes
- * @len:   How many; 0 leaves it empty
- *
- * Return: 0 or -ENOMEM
- */
-int spec_bytes(ProtobufCBinaryData *field, const void *data, size_t len)
-{
-	if (len == 0)
-		return 0;
-	field->data = malloc(len);
-	if (!field->data)
-		return -ENOMEM;
-	memcpy(field->data, data, len);
-	field->len = len;
-	return 0;
-}
 
 static int attach_addr(ProtobufCBinaryData *field, struct net_addr addr)
 {

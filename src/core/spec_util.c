@@ -88,3 +88,23 @@ void *spec_add(void ***field, size_t *n, size_t size)
 		grown[(*n)++] = item;
 	return item;
 }
+
+/**
+ * spec_bytes() - A copy of some bytes
+ * @field: Field, empty
+ * @data:  Bytes
+ * @len:   How many; 0 leaves it empty
+ *
+ * Return: 0 or -ENOMEM
+ */
+int spec_bytes(ProtobufCBinaryData *field, const void *data, size_t len)
+{
+	if (len == 0)
+		return 0;
+	field->data = malloc(len);
+	if (!field->data)
+		return -ENOMEM;
+	memcpy(field->data, data, len);
+	field->len = len;
+	return 0;
+}

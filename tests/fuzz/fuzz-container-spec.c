@@ -7,7 +7,9 @@
 
 #include "base/cleanup.h"
 #include "core/containers.h"
+#include "core/hosts.h"
 #include "core/jsonx.h"
+#include "core/resolv.h"
 #include "core/spec.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -22,19 +24,21 @@ static void check(int r, const struct err *err)
 
 static void spec(const json_t *config, const json_t *host_config)
 {
-	struct container c = {.config = (json_t *)config, .host_config = (json_t *)host_config};
-	_cleanup_free_ char *hosts = container_hosts_text(&c);
-	_cleanup_free_ char *resolv = container_resolv_text(&c);
-	struct spec_source source = {.id = "0",
-				     .config = config,
-				     .host_config = host_config,
-				     .hosts = hosts,
-				     .resolv = resolv};
+	static const struct resolv_host host = {.path = "",
+						.text = (char *)(uintptr_t) "search x\n"};
+	const struct hosts_source files = {.config = config, .host_config = host_config};
+	_cleanup_(resolv_done) struct resolv servers = {0};
+	_cleanup_free_ char *hosts = hosts_text(&files);
+	_cleanup_free_ char *resolv = NULL;
+	struct spec_source source = {
+		.id = "0", .config = config, .host_config = host_config, .hosts = hosts};
 	Arca__V1__StartRequest *request = NULL;
 	_cleanup_free_ uint8_t *packed = NULL;
 	struct err err = {0};
 	int r;
 
+	assert(resolv_init(&servers, &host, host_config) == 0);
+	source.resolv = resolv = resolv_text(&servers, resolv_mode(host_config));
 	assert(hosts && resolv);
 	r = spec_start_request(&source, &request, &err);
 	check(r, &err);
