@@ -177,7 +177,6 @@ TEST(host_config_refusals_have_dockers_words)
 		 "max-file cannot be less than 1"},
 		{"{\"ShmSize\":-1}", "SHM size can not be less than 0"},
 		{"{\"IpcMode\":\"bogus\"}", "invalid IPC mode: bogus"},
-		{"{\"NetworkMode\":\"host\"}", "network mode host is not implemented by Arca yet"},
 		{"{\"Binds\":[\"/a:/b\"]}", "volumes are not implemented by Arca yet"},
 		{"{\"PidMode\":\"container:x\"}", NULL},
 		{"{\"CpusetCpus\":\"8000\"}", NULL},
