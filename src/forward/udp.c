@@ -28,6 +28,7 @@
 #define UDP_SESSIONS_MAX 4096
 #define UDP_TURNS 64 /* datagrams of one socket before the others */
 #define UDP_DATAGRAM_MAX 65536
+#define UDP_MTU6 1280 /* any IPv6 network has that */
 
 struct udp_key {
 	struct sockaddr_in6 client; /* also for IPv4: the unused rest is zero */
@@ -128,7 +129,14 @@ static int udp_connect(const struct port *port)
 	struct sockaddr_storage addr;
 	socklen_t len = listen_address(&port->target, port->target_port, &addr);
 	int fd = socket(addr.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	const int dont = IP_PMTUDISC_DONT, least = UDP_MTU6;
 
+	/* A container's network has a smaller MTU than the way to its VM, and nobody sends twice to
+	 * find that out. An IPv4 router may split a datagram, an IPv6 one must not. */
+	if (fd >= 0 && addr.ss_family == AF_INET)
+		(void)setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &dont, sizeof(dont));
+	else if (fd >= 0)
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_MTU, &least, sizeof(least));
 	if (fd >= 0 && connect(fd, (struct sockaddr *)&addr, len) < 0) {
 		(void)close(fd);
 		return -EHOSTUNREACH;
