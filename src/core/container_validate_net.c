@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "core/containers.h"
 #include "core/jsonx.h"
+#include "core/port_plan.h"
 #include "core/ports.h"
 
 static int not_yet(struct err *err, const char *what)
@@ -44,6 +45,8 @@ static int ports_check(const char *text, bool range, struct err *err)
  * @host_config: Complete host config
  * @err:	 Filled on failure
  *
+ * dockerd publishes on all addresses where it cannot read one; so does nobody who meant 127.0.0.1.
+ *
  * Return: 0 or -EINVAL
  */
 int container_ports_validate(const json_t *host_config, struct err *err)
@@ -59,12 +62,16 @@ int container_ports_validate(const json_t *host_config, struct err *err)
 			return r;
 		json_array_foreach (bindings, i, binding) {
 			const char *text = jx_str(binding, "HostPort");
+			const char *ip = jx_str(binding, "HostIp");
+			struct net_addr addr;
 
 			if (strchr(text, '/'))
 				return ports_refuse(text, err);
 			r = ports_check(text, true, err);
 			if (r < 0)
 				return r;
+			if (*ip && port_host_ip_parse(ip, &addr) < 0)
+				return err_user(err, ERR_INVALID, "invalid IP address: %.100s", ip);
 		}
 	}
 	return 0;
