@@ -132,9 +132,10 @@ static json_t *inspect_network(struct container *c)
 	_cleanup_free_ char *key = str_format("%s/net/ns", c->cs->core->config.exec_root ?: "");
 	json_t *out;
 
-	out = json_pack("{s:s, s:s, s:s, s:{}, s:b, s:s, s:i, s:n, s:n}", "Bridge", "", "SandboxID",
+	out = json_pack("{s:s, s:s, s:s, s:o, s:b, s:s, s:i, s:n, s:n}", "Bridge", "", "SandboxID",
 			c->sandbox_id, "SandboxKey", *c->sandbox_id && key ? key : "", "Ports",
-			"HairpinMode", 0, "LinkLocalIPv6Address", "", "LinkLocalIPv6PrefixLen", 0,
+			c->ports ? json_incref(c->ports) : json_object(), "HairpinMode", 0,
+			"LinkLocalIPv6Address", "", "LinkLocalIPv6PrefixLen", 0,
 			"SecondaryIPAddresses", "SecondaryIPv6Addresses");
 	if (inspect_default_bridge(out, json_object_get(c->networks, "bridge")) ||
 	    jx_set(out, "Networks", c->networks ? json_incref(c->networks) : json_object())) {

@@ -15,7 +15,7 @@
 #include "core/container_filter.h"
 #include "core/containers.h"
 #include "core/jsonx.h"
-#include "core/ports.h"
+#include "core/port_plan.h"
 
 /* dockerd's quoting: arguments with blanks in single quotes */
 static char *list_command(const json_t *config)
@@ -34,25 +34,6 @@ static char *list_command(const json_t *config)
 		buf_addf(&out, strchr(arg, ' ') ? " '%s'" : " %s", arg);
 	}
 	return out.failed ? NULL : buf_steal(&out);
-}
-
-/* Only what is a port: one number beyond 16 bits, and no client can read the list. */
-static json_t *list_ports(const json_t *config)
-{
-	json_t *ports = json_array(), *value;
-	const char *name;
-
-	json_object_foreach (json_object_get(config, "ExposedPorts"), name, value) {
-		struct port_range port;
-
-		if (ports_parse(name, &port) < 0 || port.first == 0 || port.first != port.last ||
-		    (!str_eq(port.proto, "tcp") && !str_eq(port.proto, "udp") &&
-		     !str_eq(port.proto, "sctp")))
-			continue;
-		(void)json_array_append_new(ports, json_pack("{s:i, s:s}", "PrivatePort",
-							     (int)port.first, "Type", port.proto));
-	}
-	return ports;
 }
 
 static int list_share_list(json_t *out, const char *key, json_t *value)
@@ -76,7 +57,7 @@ static json_t *list_build(struct container *c)
 	r |= jx_set_str(out, "ImageID", c->image_id);
 	r |= jx_set_str(out, "Command", command ? command : "");
 	r |= jx_set_int(out, "Created", c->created_ns / NSEC_PER_SEC);
-	r |= jx_set(out, "Ports", list_ports(c->config));
+	r |= jx_set(out, "Ports", port_plan_listed(c->ports));
 	r |= list_share_list(out, "Labels", json_incref(json_object_get(c->config, "Labels")));
 	r |= jx_set_str(out, "State", container_state_name(c->state));
 	r |= jx_set_str(out, "Status", c->list_status);

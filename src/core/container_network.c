@@ -66,17 +66,31 @@ static void networks_show(struct container *c, const struct network_endpoints *a
 }
 
 /**
+ * container_networks_load() - What a container has on its networks
+ * @c:	 Container; no state lock held
+ * @ret: Its endpoints; network_endpoints_done()
+ * @err: Filled on failure
+ *
+ * Return: 0 or a negative errno
+ */
+int container_networks_load(struct container *c, struct network_endpoints *ret, struct err *err)
+{
+	_cleanup_(named_done) struct named named = {0};
+
+	named_init(&named, c);
+	return network_endpoints_load(c->cs->core->networks, &named.container, ret, err);
+}
+
+/**
  * container_networks_refresh() - Show a container's networks as they are now
  * @c: Container; no state lock held
  */
 void container_networks_refresh(struct container *c)
 {
 	_cleanup_(network_endpoints_done) struct network_endpoints all = {0};
-	_cleanup_(named_done) struct named named = {0};
 	struct err err = {0};
 
-	named_init(&named, c);
-	if (network_endpoints_load(c->cs->core->networks, &named.container, &all, &err) < 0)
+	if (container_networks_load(c, &all, &err) < 0)
 		log_error("container %.12s: %s", c->id, err.msg);
 	else
 		networks_show(c, &all);
@@ -108,6 +122,7 @@ int container_networks_up(struct container *c, struct network_endpoints *ret, st
  */
 void container_networks_down(struct container *c)
 {
+	container_ports_unpublish(c);
 	network_endpoints_release(c->cs->core->networks, c->id);
 	container_networks_refresh(c);
 }
@@ -231,6 +246,11 @@ static int connect_live(struct container *c, const struct named *named, const ch
 
 	if (r == 0) {
 		r = network_attach_live(c, named, network_id, err);
+		if (r == 0) {
+			r = container_ports_changed(c, err);
+			if (r < 0) /* the first error counts */
+				(void)network_detach_live(c, network_id, &ignored);
+		}
 		if (r == 0)
 			network_endpoint_event(networks, "connect", network_id, c->id);
 	}
@@ -315,6 +335,8 @@ int container_disconnect(struct containers *cs, const char *network, const char 
 		r = network_detach_live(c, network, err);
 	if (r == 0)
 		r = network_endpoint_remove(cs->core->networks, &named.container, network, err);
+	if (r == 0 && network_is_live(c))
+		r = container_ports_changed(c, err);
 	if (r == 0)
 		container_networks_refresh(c);
 	return r;

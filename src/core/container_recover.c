@@ -85,6 +85,7 @@ static void recover_lost(struct container *c)
 		/* nobody knows more than the row: nothing is lost if it cannot be written */
 		(void)container_record_exit(c, &exit, "the container's virtual machine ended");
 	}
+	container_ports_unpublish(c); /* also of one that was being started */
 	recover_save_no_vm(c);
 }
 
@@ -107,9 +108,11 @@ static int recover_resume(struct container *c, struct container_run *run,
 	r = container_networks_resume(c, run, hello, err);
 	if (r == 0)
 		r = stdio_resume(run->io, sandbox_rpc(run->sb), err);
-	if (r == 0)
-		(void)container_row_save(c); /* it said so */
-	return r;
+	if (r < 0)
+		return r;
+	(void)container_row_save(c); /* it said so */
+	container_ports_resume(run);
+	return 0;
 }
 
 static void recover_found(struct container *c, struct container_run *run,
@@ -182,6 +185,7 @@ static void recover_held(struct container *c)
 	struct err err = {0};
 	bool auto_remove;
 
+	c->published = c->vm != CONTAINER_VM_NONE && c->cs->core->forward; /* it may be */
 	if (c->vm != CONTAINER_VM_NONE)
 		recover_vm(c);
 	else if (c->state == CONTAINER_RUNNING || c->state == CONTAINER_PAUSED)
@@ -393,6 +397,8 @@ int containers_recover(struct containers *cs, struct err *err)
 	recovery_done(cs, rec);
 	recovery_wait(rec);
 	recover_sweep_directories(cs);
+	if (cs->core->forward && workers_push(cs->workers, container_ports_sweep, cs) < 0)
+		log_error("no memory to look for ports that are published for nobody");
 	r = vmm_sweep(cs->core->vmm, recover_keep_vm, cs);
 	if (r < 0)
 		log_error("cannot clean up virtual machines without a container: %s", strerror(-r));

@@ -143,6 +143,8 @@ static int start_vm(struct container_run *run, const json_t *host_config,
 	start_set_phase(run, RUN_STARTING);
 	r = sandbox_start(core->vmm, &spec, container_run_gone, run, &run->sb, err);
 	if (r == 0)
+		r = container_ports_publish(run, endpoints, err);
+	if (r == 0)
 		r = attachments_begin(core->meshes, c->id, run->sb, endpoints, request->container,
 				      &run->nets, err);
 	if (r == 0)
@@ -217,7 +219,9 @@ static void start_failed(struct container *c, struct container_run *run, const s
 		run->phase = RUN_FAILED;
 	if (c->state == CONTAINER_RESTARTING)
 		container_move(c, CONTAINER_EXITED);
-	c->exit_code = code;
+	/* dockerd leaves the last run's code where networks were the reason */
+	if (c->exit_code == 0 || !str_starts(err->msg, "failed to set up container networking: "))
+		c->exit_code = code;
 	c->pid = 0;
 	free(c->error);
 	c->error = strdup(err->msg);

@@ -588,9 +588,9 @@ static void warn_host_config(const json_t *host, json_t *warnings)
 				      "virtual machine. Value discarded.",
 				      unused[i]);
 	}
-	if (jx_len(host, "PortBindings") > 0 || jx_bool(host, "PublishAllPorts"))
-		(void)jx_addf(warnings, "Publishing ports is not implemented by Arca yet: nothing "
-					"listens on the host.");
+	if (jx_len(host, "PortBindings") > 0 && str_eq(jx_str(host, "NetworkMode"), "host"))
+		(void)jx_addf(warnings,
+			      "Published ports are discarded when using host network mode");
 	if (jx_bool(host, "OomKillDisable"))
 		(void)jx_addf(warnings, "OomKillDisable has no effect on cgroup v2.");
 }

@@ -49,6 +49,7 @@ void container_unref(struct container *c)
 	json_decref(c->host_config);
 	json_decref(c->networks);
 	json_decref(c->networks_brief);
+	json_decref(c->ports);
 	json_decref(c->list_item);
 	json_decref(c->inspect);
 	free(c->image_id);

@@ -86,7 +86,9 @@ struct container {
 	json_t *config, *host_config;	   /* immutable objects; update swaps host_config */
 	json_t *networks, *networks_brief; /* immutable objects, as inspect and list show them */
 	char sandbox_id[ID_BUF];	   /* "" unless the networks are claimed */
-	char *rootfs;			   /* owned: VMDK of the image */
+	json_t *ports;	/* immutable object, as inspect shows it; NULL unless it runs */
+	bool published; /* the forwarder has some; changed with the verb lock held as well */
+	char *rootfs;	/* owned: VMDK of the image */
 	enum container_state state;
 	enum container_vm vm;
 	struct container_run *run; /* owned reference: pending or running */
@@ -119,6 +121,7 @@ struct containers {
 	struct workers *workers;
 	struct rank_lock lock; /* guards the two tables */
 	struct container *by_id, *by_name;
+	atomic_uint next_tcp_port, next_udp_port; /* see container_ports.c; 0: from the first */
 	atomic_bool stopping; /* the daemon goes: VMs stay, nothing is restarted */
 };
 
@@ -236,12 +239,21 @@ void container_command(const json_t *config, const char **ret_path, json_t **ret
 /* container_network.c */
 struct network_endpoints;
 void container_networks_refresh(struct container *c);
+int container_networks_load(struct container *c, struct network_endpoints *ret, struct err *err);
 void container_networks_leave(struct container_run *run);
 int container_networks_resume(struct container *c, struct container_run *run,
 			      const Arca__V1__HelloResponse *hello, struct err *err);
 int container_networks_up(struct container *c, struct network_endpoints *ret, struct err *err);
 void container_networks_down(struct container *c);
 void container_networks_renamed(struct container *c);
+
+/* container_ports.c */
+int container_ports_publish(struct container_run *run, const struct network_endpoints *endpoints,
+			    struct err *err);
+int container_ports_changed(struct container *c, struct err *err);
+void container_ports_unpublish(struct container *c);
+void container_ports_resume(struct container_run *run);
+void container_ports_sweep(void *cs); /* a worker_fn */
 
 /* container_files.c */
 struct container_files {

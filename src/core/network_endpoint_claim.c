@@ -170,6 +170,8 @@ int network_endpoint_fill(struct networks *networks, const char *container_id,
 	endpoint->has_dns = network_mode_is_user_defined(network->name);
 	(void)str_u64(jx_str(network->options, NETWORK_OPT_MTU), 65535, &mtu); /* 0 if absent */
 	endpoint->mtu = (unsigned int)mtu;
+	(void)net_addr_parse(jx_str(network->options, NETWORK_OPT_HOST_BINDING),
+			     &endpoint->host_binding); /* none if absent */
 	if (!endpoint->network_name || !endpoint->driver)
 		return -ENOMEM;
 	return store_exec(networks->core->store,

@@ -79,9 +79,10 @@ struct network_endpoint {
 	uint8_t mac[NET_MAC_BYTES];
 	struct net_addr v4, v6, gateway4, gateway6; /* family 0: none */
 	unsigned int v4_bits, v6_bits;
-	unsigned int mtu; /* com.docker.network.driver.mtu; 0: not given */
-	bool internal;	  /* no way out of the network: has no default route */
-	bool has_dns;	  /* a user's network: names resolve at 127.0.0.11 */
+	struct net_addr host_binding; /* where ports are published; family 0: everywhere */
+	unsigned int mtu;	      /* com.docker.network.driver.mtu; 0: not given */
+	bool internal;		      /* no way out of the network: has no default route */
+	bool has_dns;		      /* a user's network: names resolve at 127.0.0.11 */
 	bool default_route4, default_route6;
 };
 

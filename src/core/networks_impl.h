@@ -11,6 +11,7 @@
 #define NETWORK_OPT_MTU "com.docker.network.driver.mtu"
 #define NETWORK_OPT_IPV4 "com.docker.network.enable_ipv4"
 #define NETWORK_OPT_IPV6 "com.docker.network.enable_ipv6"
+#define NETWORK_OPT_HOST_BINDING "com.docker.network.bridge.host_binding_ipv4"
 #define NETWORK_OPT_GATEWAY4 "com.docker.network.bridge.gateway_mode_ipv4"
 #define NETWORK_OPT_GATEWAY6 "com.docker.network.bridge.gateway_mode_ipv6"
 

@@ -21,7 +21,7 @@ static const struct option {
 	{"com.docker.network.bridge.enable_ip_masquerade", OPTION_BOOL},
 	{"com.docker.network.bridge.inhibit_ipv4", OPTION_BOOL},
 	{"com.docker.network.bridge.default_bridge", OPTION_BOOL},
-	{"com.docker.network.bridge.host_binding_ipv4", OPTION_ADDR},
+	{NETWORK_OPT_HOST_BINDING, OPTION_ADDR},
 	{"com.docker.network.host_ipv4", OPTION_ADDR},
 	{"com.docker.network.host_ipv6", OPTION_ADDR},
 	{NETWORK_OPT_GATEWAY4, OPTION_MODE},

@@ -123,11 +123,12 @@ t_ps_filters_and_order() {
 }
 t_a_port_that_is_none_does_not_spoil_the_list() {
 	local ports='{"99999/tcp":{},"abc":{},"80/foo":{},"90-95/tcp":{},"-1":{},"0/tcp":{},"":{},"81/udp":{}}'
-	eq "$(status POST '/containers/create?name=ports' -H 'Content-Type: application/json' -d '{"Image":"busybox","Cmd":["true"],"ExposedPorts":'"$ports"'}')" 201
-	docker ps -a >/dev/null
+	eq "$(status POST '/containers/create?name=ports' -H 'Content-Type: application/json' -d '{"Image":"busybox","Cmd":["sleep","300"],"ExposedPorts":'"$ports"'}')" 201
+	docker ps -a >/dev/null; eq "$(api GET '/containers/json?all=1' | jq -c '.[].Ports')" '[]'
+	docker start ports >/dev/null; docker ps >/dev/null
 	eq "$(api GET '/containers/json?all=1' | jq -c '.[].Ports')" '[{"PrivatePort":81,"Type":"udp"}]'
 	eq "$(docker inspect -f '{{json .Config.ExposedPorts}}' ports | jq -c length)" 8
-	docker rm ports >/dev/null
+	docker rm -f ports >/dev/null
 }
 t_sizes_are_what_was_written() {
 	docker create --name size --network none busybox sh -c 'dd if=/dev/zero of=/x bs=1M count=5 2>/dev/null' >/dev/null

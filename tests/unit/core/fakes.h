@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 struct loop;
+struct forward_mapping;
 
 /* What the next start does. */
 enum fake_start { FAKE_RUNS, FAKE_NO_PROGRAM, FAKE_NO_VM, FAKE_DIES_AT_ONCE, FAKE_VM_DIES };
@@ -27,6 +28,12 @@ struct fakes {
 	atomic_bool unmuted; /* ... until this is set, or 10 s are over; then it is gone */
 	int sandboxes, stopped_hard, stopped_softly, swept;
 	int last_signal;
+	/* The forwarder: what it has for whom, and what it says to the next request. */
+	char forward_owner[65], forward_holder[65];
+	struct forward_mapping *forwarded; /* owned; fakes_forget() */
+	size_t n_forwarded;
+	int forward_error, forward_adds, forward_dels;
+	bool no_ipv6;	   /* of the host */
 	char events[4096]; /* actions, a blank after each */
 };
 extern struct fakes fakes;
@@ -34,4 +41,5 @@ extern struct fakes fakes;
 void fakes_reset(struct loop *loop);
 /* The process of the container with this name ends. */
 void fakes_exit(const char *container_id, int code);
+void fakes_forget(void);
 void fakes_vm_dies(const char *container_id);

@@ -1,17 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fakes_attachments.c - networks that move no packets, for the container manager's tests */
-#include <errno.h>
-
 #include "core/attachments.h"
 #include "core/core.h"
-#include "vm/vm.h"
-
-const struct vm_nic *sandbox_nic(const struct sandbox *sb UNUSED)
-{
-	static const struct vm_nic none = {.fd = -EBADF};
-
-	return &none;
-}
 
 void meshes_hold(struct meshes *meshes UNUSED)
 {
