@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * meshes.c - the networks that have members, and what is told to them
+ *
+ * What a message wakes in a VM takes a processor from the start that caused it. So while something
+ * is being started, ATTACH_MEANWHILE messages are under way at once; the rest follow when it runs.
+ * A call that fails for another reason than the VM's end is followed by the whole list after
+ * ATTACH_RETRY_MS.
+ */
+#include "core/attachments_impl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/str.h"
+#include "core/core.h"
+#include "core/spec.h"
+#include "rpc/client.h"
+
+#define ATTACH_RETRY_MS 1000
+#define ATTACH_MEANWHILE 1
+
+/**
+ * meshes_new() - No network has a member yet
+ * @core: Managers
+ * @ret:  meshes_free(); set on success
+ * @err:  Filled on failure
+ *
+ * Return: 0 or -ENOMEM
+ */
+int meshes_new(struct core *core, struct meshes **ret, struct err *err)
+{
+	struct meshes *meshes = calloc(1, sizeof(*meshes));
+
+	if (!meshes)
+		return err_oom(err);
+	meshes->core = core;
+	meshes->refs = 1;
+	rank_lock_init(&meshes->lock, LOCK_MESHES);
+	*ret = meshes;
+	return 0;
+}
+
+static void meshes_unref(struct meshes *meshes)
+{
+	if (atomic_fetch_sub(&meshes->refs, 1) != 1)
+		return;
+	rank_lock_done(&meshes->lock);
+	free(meshes);
+}
+
+/**
+ * meshes_free() - Let go of it
+ * @meshes: All attachments have ended; calls of theirs may be under way. NULL is fine
+ */
+void meshes_free(struct meshes *meshes)
+{
+	if (!meshes)
+		return;
+	meshes_rotate_no_more(meshes);
+	meshes_unref(meshes);
+}
+
+/**
+ * attachment_unref() - Give a reference back; the last frees it
+ * @a: Attachment that is no member any more
+ */
+void attachment_unref(struct attachment *a)
+{
+	if (atomic_fetch_sub(&a->refs, 1) != 1)
+		return;
+	mesh_peer_done(&a->peer);
+	meshes_unref(a->meshes);
+	free(a);
+}
+
+/**
+ * mesh_take() - The mesh of a network, made for its first member
+ * @meshes:	Manager, locked
+ * @network_id: Network
+ * @ret:	mesh_give(); set on success
+ *
+ * Return: 0 or -ENOMEM
+ */
+int mesh_take(struct meshes *meshes, const char *network_id, struct live_mesh **ret)
+{
+	struct live_mesh *live;
+
+	HASH_FIND_STR(meshes->table, network_id, live);
+	if (!live) {
+		live = calloc(1, sizeof(*live));
+		if (live)
+			live->mesh = mesh_new();
+		if (!live || !live->mesh) {
+			free(live);
+			return -ENOMEM;
+		}
+		memcpy(live->id, network_id, ID_BUF);
+		HASH_ADD_STR(meshes->table, id, live);
+	}
+	live->users++;
+	*ret = live;
+	return 0;
+}
+
+/**
+ * mesh_give() - A member has left; the last takes the mesh along
+ * @meshes: Manager, locked
+ * @live:   What mesh_take() gave
+ */
+void mesh_give(struct meshes *meshes, struct live_mesh *live)
+{
+	if (--live->users > 0)
+		return;
+	HASH_DEL(meshes->table, live);
+	mesh_free(live->mesh);
+	free(live);
+}
+
+/**
+ * mesh_peer_fill() - A peer as agents are told of it
+ * @from: Peer
+ * @to:	  Initialised; free_unpacked() also after a failure
+ *
+ * Return: 0 or -ENOMEM
+ */
+int mesh_peer_fill(const struct mesh_peer *from, Arca__V1__Peer *to)
+{
+	int r = spec_put(&to->endpoint_id, from->id) ||
+		spec_bytes(&to->public_key, from->key, sizeof(from->key)) ||
+		spec_bytes(&to->underlay4, from->underlay4, sizeof(from->underlay4)) ||
+		spec_bytes(&to->v4, from->v4, from->has_v4 ? sizeof(from->v4) : 0) ||
+		spec_bytes(&to->v6, from->v6, from->has_v6 ? sizeof(from->v6) : 0);
+
+	to->port = from->port;
+	for (char **n = from->names; r == 0 && n && *n; n++)
+		r = spec_add_string(&to->names, &to->n_names, *n);
+	return r ? -ENOMEM : 0;
+}
+
+static void attachment_retry_due(void *user)
+{
+	struct attachment *a = user;
+
+	loop_timer_remove(a->timer);
+	a->timer = NULL;
+	rank_lock(&a->meshes->lock);
+	a->retrying = false;
+	if (a->member)
+		mesh_resync(a->member);
+	rank_unlock(&a->meshes->lock);
+	attachment_unref(a);
+}
+
+/* Loop thread. */
+static void attachment_retry(struct attachment *a)
+{
+	if (a->retrying || loop_timer_add(a->meshes->core->loop, ATTACH_RETRY_MS,
+					  attachment_retry_due, a, &a->timer) < 0)
+		return;
+	a->retrying = true;
+	atomic_fetch_add(&a->refs, 1);
+}
+
+static void attachment_on_reply(void *user UNUSED, ProtobufCMessage *message)
+{
+	protobuf_c_message_free_unpacked(message, NULL);
+}
+
+static void attachment_defer(struct attachment *a)
+{
+	if (a->waits)
+		return;
+	a->waits = true;
+	DL_APPEND2(a->meshes->deferred, a, prev_deferred, next_deferred);
+}
+
+/**
+ * attachment_undefer() - Its message does not wait any more
+ * @a: Attachment, whether it does or not; meshes->lock held
+ */
+void attachment_undefer(struct attachment *a)
+{
+	if (!a->waits)
+		return;
+	a->waits = false;
+	DL_DELETE2(a->meshes->deferred, a, prev_deferred, next_deferred);
+}
+
+/**
+ * meshes_flush() - Send messages that wait, as far as they may be sent
+ * @meshes: Manager, locked
+ */
+void meshes_flush(struct meshes *meshes)
+{
+	while (meshes->deferred &&
+	       (meshes->starting == 0 || meshes->under_way < ATTACH_MEANWHILE)) {
+		struct attachment *a = meshes->deferred;
+
+		attachment_undefer(a);
+		mesh_flush(a->member);
+	}
+}
+
+static void attachment_on_closed(void *user, enum rpc_status status, const char *text)
+{
+	struct attachment *a = user;
+
+	if (status != RPC_OK && status != RPC_UNAVAILABLE)
+		log_warn("container %.12s does not take its peers on network %.12s: %s",
+			 a->container_id, a->network_id, text ?: "");
+	rank_lock(&a->meshes->lock);
+	a->meshes->under_way--;
+	if (a->member) {
+		mesh_acked(a->member, status == RPC_OK);
+		if (status != RPC_OK && status != RPC_UNAVAILABLE)
+			attachment_retry(a);
+	}
+	meshes_flush(a->meshes);
+	rank_unlock(&a->meshes->lock);
+	attachment_unref(a);
+}
+
+static int set_peers_fill(const struct attachment *a, const struct mesh_update *update,
+			  Arca__V1__SetPeersRequest *request)
+{
+	int r = spec_put(&request->container_id, a->container_id) ||
+		spec_put(&request->network_id, a->network_id);
+
+	request->complete = update->complete;
+	request->poke = update->poke;
+	for (size_t i = 0; i < update->set_n && r == 0; i++) {
+		Arca__V1__Peer *peer = SPEC_ADD(request, set, Arca__V1__Peer, arca__v1__peer__init);
+
+		r = peer ? mesh_peer_fill(update->set[i], peer) : -ENOMEM;
+	}
+	for (size_t i = 0; i < update->removed_n && r == 0; i++)
+		r = spec_add_string(&request->removed_endpoint_ids,
+				    &request->n_removed_endpoint_ids, update->removed[i]);
+	return r ? -ENOMEM : 0;
+}
+
+/**
+ * attachment_send() - SetPeers to an attachment's agent; a mesh_send_fn, with meshes->lock held
+ * @user:   Attachment
+ * @update: What it is told
+ *
+ * Return: 0, -EAGAIN if it waits until something has been started, or another negative errno
+ */
+int attachment_send(void *user, const struct mesh_update *update)
+{
+	static const struct rpc_stream_ops ops = {.message = attachment_on_reply,
+						  .closed = attachment_on_closed};
+	struct attachment *a = user;
+	Arca__V1__SetPeersRequest *request = calloc(1, sizeof(*request));
+	struct rpc_stream *stream;
+	struct meshes *meshes = a->meshes;
+	int r;
+
+	if (meshes->starting > 0 && meshes->under_way >= ATTACH_MEANWHILE) {
+		free(request);
+		attachment_defer(a);
+		return -EAGAIN;
+	}
+	if (!request)
+		return -ENOMEM;
+	arca__v1__set_peers_request__init(request);
+	r = set_peers_fill(a, update, request);
+	atomic_fetch_add(&a->refs, 1);
+	if (r == 0)
+		r = rpc_stream_open(a->rpc, "/arca.v1.Network/SetPeers", &request->base,
+				    &arca__v1__empty__descriptor, &ops, a, &stream);
+	if (r == 0) {
+		rpc_stream_close_send(stream);
+		meshes->under_way++;
+	} else {
+		atomic_fetch_sub(&a->refs, 1); /* not the last: the run has one */
+	}
+	arca__v1__set_peers_request__free_unpacked(request, NULL);
+	return r == -EAGAIN ? -EBUSY : r;
+}
+
+/**
+ * meshes_hold() - Tell nobody anything until meshes_release()
+ * @meshes: Manager
+ */
+void meshes_hold(struct meshes *meshes)
+{
+	RANK_LOCK_SCOPE(guard, &meshes->lock);
+
+	meshes->held = true;
+}
+
+/**
+ * meshes_release() - All that a new daemon could find is there: tell everybody the whole list
+ * @meshes: Manager
+ */
+void meshes_release(struct meshes *meshes)
+{
+	RANK_LOCK_SCOPE(guard, &meshes->lock);
+	struct attachment *a;
+
+	meshes->held = false;
+	DL_FOREACH (meshes->list, a) {
+		if (!a->ready)
+			continue;
+		mesh_resync(a->member);
+		mesh_ready(a->member);
+	}
+}
