@@ -98,6 +98,33 @@ void netlink_attr(struct netlink_batch *batch, uint16_t type, const void *data, 
 	buf_add(&batch->bytes, zeros, RTA_ALIGN(len) - len);
 }
 
+/**
+ * netlink_nest() - Begin an attribute that is made of attributes
+ * @batch: Batch
+ * @type:  Attribute's number
+ *
+ * Return: for netlink_unnest()
+ */
+size_t netlink_nest(struct netlink_batch *batch, uint16_t type)
+{
+	size_t nest = batch->bytes.len;
+
+	netlink_attr(batch, type, "", 0);
+	return nest;
+}
+
+/**
+ * netlink_unnest() - End it
+ * @batch: Batch
+ * @nest:  What netlink_nest() returned
+ */
+void netlink_unnest(struct netlink_batch *batch, size_t nest)
+{
+	if (!batch->bytes.failed)
+		((struct rtattr *)(batch->bytes.data + nest))->rta_len =
+			(uint16_t)(batch->bytes.len - nest);
+}
+
 static ssize_t netlink_receive(int fd, char *data, size_t size)
 {
 	for (;;) {

@@ -21,6 +21,8 @@ int netlink_open(uint32_t groups, int *ret_fd);
 void netlink_begin(struct netlink_batch *batch, uint16_t type, uint16_t flags, const void *head,
 		   size_t head_len);
 void netlink_attr(struct netlink_batch *batch, uint16_t type, const void *data, size_t len);
+size_t netlink_nest(struct netlink_batch *batch, uint16_t type);
+void netlink_unnest(struct netlink_batch *batch, size_t nest);
 int netlink_run(int fd, struct netlink_batch *batch);
 int netlink_dump(int fd, uint16_t type, const void *head, size_t head_len, netlink_dump_fn fn,
 		 void *user);

@@ -480,6 +480,37 @@ int underlay_list(struct underlay *underlay, underlay_tap_fn fn, void *user, str
 	return underlay_call(underlay, underlay_job_list, &arg);
 }
 
+struct underlay_run_arg {
+	int (*fn)(struct underlay *u, void *arg);
+	void *arg;
+	struct err *err;
+};
+
+static int underlay_job_run(struct underlay *u, void *arg)
+{
+	struct underlay_run_arg *a = arg;
+	int r = underlay_setup(u, a->err);
+
+	return r < 0 ? r : a->fn(u, a->arg);
+}
+
+/**
+ * underlay_run() - Run something on the thread in the namespace, and wait for it
+ * @u:	 Underlay; set up first if need be
+ * @fn:	 What
+ * @arg: Its argument
+ * @err: Filled if the setup fails
+ *
+ * Return: what @fn returned, or negative errno
+ */
+int underlay_run(struct underlay *u, int (*fn)(struct underlay *, void *), void *arg,
+		 struct err *err)
+{
+	struct underlay_run_arg run = {.fn = fn, .arg = arg, .err = err};
+
+	return underlay_call(u, underlay_job_run, &run);
+}
+
 static int underlay_job_count(struct underlay *u, void *arg UNUSED)
 {
 	int r = 0;

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "base/buf.h"
 #include "net/underlay.h"
 #include "net/uplink.h"
 
@@ -38,15 +39,24 @@ struct underlay {
 	struct underlay_status status;
 };
 
+/* Any thread but the underlay's: sets up if need be, then runs @fn there. */
+int underlay_run(struct underlay *u, int (*fn)(struct underlay *, void *), void *arg,
+		 struct err *err);
+
 int underlay_ns_enter(struct underlay *u, struct err *err);
 void underlay_ns_remove(struct underlay *u);
 int underlay_ns_configure(struct underlay *u, struct err *err);
 int underlay_sysctl_late(void);
+void underlay_sysctl_bridge(void);
 
 int underlay_rules_load(struct underlay *u, struct err *err);
 int underlay_rules_host_gateway(struct underlay *u, uint16_t index, bool on, struct err *err);
+int underlay_rules_run(const struct underlay *u, const char *const *words, const char *input,
+		       struct buf *output, struct err *err);
 bool underlay_is_host_gateway(const struct underlay *u, uint16_t index);
 
+int underlay_tap_create(const char *name, int *ret_fd);
+void underlay_link_local(const uint8_t mac[static 6], uint8_t ret_v6[static 16]);
 int underlay_tap_make(struct underlay *u, int *ret_fd, struct underlay_addr *ret_addr,
 		      struct err *err);
 int underlay_tap_list(struct underlay *u, underlay_tap_fn fn, void *user);

@@ -98,6 +98,26 @@ int underlay_sysctl_late(void)
 	return underlay_sysctl(sysctls_late, ARRAY_SIZE(sysctls_late), &ignored);
 }
 
+/**
+ * underlay_sysctl_bridge() - What passes through a bridge is none of the routing rules' business
+ *
+ * Without the module br_netfilter there are no such settings. Loaded later, it brings them with
+ * their defaults, hence before each bridge.
+ */
+void underlay_sysctl_bridge(void)
+{
+	static const char *const names[] = {"arptables", "iptables", "ip6tables"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		_cleanup_free_ char *name = str_format("net/bridge/bridge-nf-call-%s", names[i]);
+		const struct sysctl off = {name, "0"};
+		struct err ignored = {};
+
+		if (name)
+			(void)underlay_sysctl(&off, 1, &ignored);
+	}
+}
+
 static char *underlay_ns_path(const struct underlay *u)
 {
 	return str_format("%s/ns", u->dir);

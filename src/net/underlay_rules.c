@@ -12,6 +12,9 @@
  *
  * WireGuard's packets between VMs are not tracked: no VM can fill the connection table with them.
  * New connections to the outside are counted by source.
+ *
+ * vn* are the bridges of networks without encryption (vmnet.c), of which only those of one group
+ * lead outside. What passes within one is not seen here.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -26,6 +29,7 @@
 #include "base/fs.h"
 #include "base/spawn.h"
 #include "net/underlay_impl.h"
+#include "net/vmnet.h"
 
 #define RULES_NFT_PATH "/usr/sbin/nft" /* where a user's PATH does not lead */
 #define RULES_OUTPUT_MAX MIB(1)
@@ -41,6 +45,7 @@ static const char rules_text[] =
 	"	set flows6 { type ipv6_addr; size 65535; flags dynamic; }\n"
 	"	chain prerouting {\n"
 	"		type filter hook prerouting priority raw; policy accept;\n"
+	"		iifname \"vn*\" fib saddr . iif oif missing drop\n"
 	"		iifname != \"a*\" return\n"
 	"		fib saddr . iif oif missing drop\n"
 	"		ip daddr 198.18.0.0/16 notrack\n"
@@ -56,6 +61,13 @@ static const char rules_text[] =
 	"		iifname \"a*\" goto from_vm\n"
 	"		ct state established,related accept\n"
 	"		icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept\n"
+	"		iifname \"vn*\" goto from_vmnet\n"
+	"	}\n"
+	"	chain from_vmnet {\n"
+	"		fib daddr . iif type != local drop\n"
+	"		icmp type echo-request accept\n"
+	"		icmpv6 type echo-request accept\n"
+	"		drop\n"
 	"	}\n"
 	"	chain from_vm {\n"
 	"		icmp type { echo-request, destination-unreachable, time-exceeded, "
@@ -71,7 +83,10 @@ static const char rules_text[] =
 	"		iifname \"a*\" oifname \"a*\" udp sport 51820-52075 udp dport 51820-52075 "
 	"accept\n"
 	"		iifname \"a*\" oifname \"up0\" goto out\n"
+	"		iifname \"vn*\" iifgroup " VMNET_GROUP_OUT_TEXT
+	" oifname \"up0\" goto out\n"
 	"		iifname \"up0\" oifname \"a*\" ct state established,related accept\n"
+	"		iifname \"up0\" oifname \"vn*\" ct state established,related accept\n"
 	"	}\n"
 	"	chain out {\n"
 	"		ct state established,related accept\n"
@@ -148,8 +163,18 @@ static int rules_talk(int in_fd, int out_fd, const char *input, struct buf *outp
 	}
 }
 
-static int rules_nft(const struct underlay *u, const char *const *words, const char *input,
-		     struct buf *output, struct err *err)
+/**
+ * underlay_rules_run() - Run nft
+ * @u:	    Underlay; its thread is in the namespace
+ * @words:  Arguments, NULL-terminated, six at most
+ * @input:  What it reads, or NULL
+ * @output: Gets what it says
+ * @err:    Filled on failure; names the package that is missing
+ *
+ * Return: 0, or negative errno
+ */
+int underlay_rules_run(const struct underlay *u, const char *const *words, const char *input,
+		       struct buf *output, struct err *err)
 {
 	_cleanup_close_ int in_read = -EBADF, in_write = -EBADF, out_read = -EBADF,
 			    out_write = -EBADF;
@@ -192,7 +217,7 @@ static void rules_read_members(struct underlay *u)
 	const char *p;
 
 	/* A new namespace has no such set. */
-	if (rules_nft(u, words, NULL, &output, &ignored) < 0 || !output.len)
+	if (underlay_rules_run(u, words, NULL, &output, &ignored) < 0 || !output.len)
 		return;
 	for (p = output.data; (p = strstr(p, "\"a")); p += 2) {
 		unsigned long index = strtoul(p + 2, NULL, 10);
@@ -269,7 +294,7 @@ int underlay_rules_load(struct underlay *u, struct err *err)
 		 resolver.len ? resolver.data : "");
 	if (members.failed || resolver.failed || text.failed)
 		return err_oom(err);
-	return rules_nft(u, words, text.data, &output, err);
+	return underlay_rules_run(u, words, text.data, &output, err);
 }
 
 /**
@@ -294,7 +319,7 @@ int underlay_rules_host_gateway(struct underlay *u, uint16_t index, bool on, str
 		return 0;
 	(void)snprintf(text, sizeof(text), "%s element inet arca hostgw { \"a%u\" }\n",
 		       on ? "add" : "delete", index);
-	r = rules_nft(u, words, text, &output, err);
+	r = underlay_rules_run(u, words, text, &output, err);
 	if (r == 0)
 		rules_remember(u, index, on);
 	return r;

@@ -23,10 +23,13 @@
 #include "net/netlink.h"
 #include "net/underlay_impl.h"
 
-/* The link-local address that the guest's kernel makes from its MAC (RFC 4291, appendix A). */
-static void underlay_link_local(const struct underlay_addr *addr, uint8_t ret_v6[static 16])
+/**
+ * underlay_link_local() - The address that a guest's kernel makes from a MAC (RFC 4291, appendix A)
+ * @m:	    MAC
+ * @ret_v6: Filled
+ */
+void underlay_link_local(const uint8_t m[static 6], uint8_t ret_v6[static 16])
 {
-	const uint8_t *m = addr->mac;
 	const uint8_t v6[16] = {0xfe,	     0x80, 0,	 0,    0,    0,	   0,	 0,
 				m[0] ^ 0x02, m[1], m[2], 0xff, 0xfe, m[3], m[4], m[5]};
 
@@ -52,7 +55,14 @@ int underlay_link_index(const struct underlay *u, const char *name, int *ret_ifi
 	return 0;
 }
 
-static int underlay_tap_create(uint16_t index, int *ret_fd)
+/**
+ * underlay_tap_create() - A tap for a VM, which goes with its last descriptor
+ * @name:   Its name
+ * @ret_fd: Non-blocking, with vnet_hdr; set on success
+ *
+ * Return: 0, -EBUSY if there is one of this name, or negative errno
+ */
+int underlay_tap_create(const char *name, int *ret_fd)
 {
 	_cleanup_close_ int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	struct ifreq req = {.ifr_flags =
@@ -60,7 +70,7 @@ static int underlay_tap_create(uint16_t index, int *ret_fd)
 
 	if (fd < 0)
 		return -errno;
-	(void)snprintf(req.ifr_name, sizeof(req.ifr_name), "a%u", index);
+	(void)snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", name);
 	if (ioctl(fd, TUNSETIFF, &req) < 0)
 		return -errno;
 	*ret_fd = TAKE_FD(fd);
@@ -75,12 +85,14 @@ static int underlay_tap_allocate(struct underlay *u, int *ret_fd, uint16_t *ret_
 
 	for (unsigned int i = 0; i < n; i++) {
 		uint16_t index = u->next_index;
+		char name[IF_NAMESIZE];
 		int r;
 
 		if (index < UNDERLAY_INDEX_MIN || index > UNDERLAY_INDEX_MAX)
 			index = UNDERLAY_INDEX_MIN;
 		u->next_index = (uint16_t)(index + 1);
-		r = underlay_tap_create(index, ret_fd);
+		(void)snprintf(name, sizeof(name), "a%u", index);
+		r = underlay_tap_create(name, ret_fd);
 		if (r == 0)
 			*ret_index = index;
 		if (r != -EBUSY)
@@ -147,7 +159,7 @@ static int underlay_tap_configure(struct underlay *u, int ifindex, const struct 
 	underlay_add_link(&batch, ifindex);
 	underlay_add_host(&batch, ifindex, AF_INET, addr->v4, sizeof(addr->v4), gw->v4, addr->mac);
 	if (fs_exists("/proc/sys/net/ipv6")) {
-		underlay_link_local(addr, link_local);
+		underlay_link_local(addr->mac, link_local);
 		underlay_add_gateway6(&batch, ifindex);
 		underlay_add_host(&batch, ifindex, AF_INET6, addr->v6, sizeof(addr->v6), gw->v6,
 				  addr->mac);

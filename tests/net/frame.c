@@ -94,7 +94,7 @@ void frame_send(const struct vm *vm, const struct packet *p)
 	size_t head = p->v6 ? 40 : 20, len = frame_put_transport(ip + head, p, source);
 	uint16_t sum;
 
-	memcpy(eth, underlay_gateway()->mac, 6);
+	memcpy(eth, p->dest_mac ? p->dest_mac : underlay_gateway()->mac, 6);
 	memcpy(eth + 6, p->source_mac ? p->source_mac : vm->addr.mac, 6);
 	eth[12] = p->v6 ? 0x86 : 0x08;
 	eth[13] = p->v6 ? 0xdd : 0x00;

@@ -19,9 +19,9 @@ struct vm {
 
 /* One packet to be sent; zero fields take what is honest for the VM. */
 struct packet {
-	const uint8_t *source_mac;
-	const uint8_t *source; /* 4 or 16 bytes */
-	const uint8_t *dest;   /* 4 or 16 bytes */
+	const uint8_t *source_mac, *dest_mac; /* to the gateway */
+	const uint8_t *source;		      /* 4 or 16 bytes */
+	const uint8_t *dest;		      /* 4 or 16 bytes */
 	bool v6;
 	uint8_t proto; /* IPPROTO_UDP, IPPROTO_TCP, IPPROTO_ICMP (echo; v6 alike) */
 	uint16_t source_port, dest_port;
