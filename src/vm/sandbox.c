@@ -81,10 +81,9 @@ static void sandbox_on_event(void *user, const char *event, json_t *data UNUSED)
 {
 	struct sandbox *sb = user;
 
-	if (!str_eq(event, "RESUME"))
-		return;
 	pthread_mutex_lock(&sb->lock);
-	sb->running = true;
+	sb->running |= str_eq(event, "RESUME");
+	sb->n_unplugged += str_eq(event, "DEVICE_DELETED");
 	pthread_cond_broadcast(&sb->cond);
 	pthread_mutex_unlock(&sb->lock);
 }

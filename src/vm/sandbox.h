@@ -41,9 +41,10 @@ struct sandbox {
 	void *user;
 	bool greeted; /* a Hello was answered: keys are known */
 	uint8_t keys[VM_NIC_KEYS][VM_KEY_LEN];
-	bool running;  /* QEMU said RESUME */
-	bool broken;   /* QMP ended */
-	bool stopping; /* its end is no news */
+	bool running;		  /* QEMU said RESUME */
+	bool broken;		  /* QMP ended */
+	unsigned int n_unplugged; /* DEVICE_DELETED events */
+	bool stopping;		  /* its end is no news */
 	bool dir_removed;
 };
 
