@@ -133,6 +133,20 @@ void link_set_up(struct netlink_batch *b, unsigned int index, bool up, unsigned 
 }
 
 /**
+ * link_move() - Put an interface into another network namespace, where it is down
+ * @b:	      Batch
+ * @index:    Interface, down
+ * @netns_fd: Where to
+ * @name:     Its name there
+ */
+void link_move(struct netlink_batch *b, unsigned int index, int netns_fd, const char *name)
+{
+	link_begin(b, RTM_NEWLINK, 0, index);
+	netlink_put_u32(b, IFLA_NET_NS_FD, (uint32_t)netns_fd);
+	netlink_put_str(b, IFLA_IFNAME, name);
+}
+
+/**
  * link_set_proxy_arp() - Answer on an interface for what is routed out of others
  * @b:	   Batch
  * @index: Interface
@@ -309,4 +323,30 @@ int link_find_index(struct netlink *nl, const char *name, unsigned int *ret_inde
 	link_begin(&b, RTM_GETLINK, 0, 0);
 	netlink_put_str(&b, IFLA_IFNAME, name);
 	return netlink_dump(nl, &b, link_on_index, ret_index);
+}
+
+static int link_on_flags(void *user, const struct nlmsghdr *message)
+{
+	const struct ifinfomsg *info = NLMSG_DATA(message);
+
+	if (message->nlmsg_type != RTM_NEWLINK || message->nlmsg_len < NLMSG_LENGTH(sizeof(*info)))
+		return -EPROTO;
+	*(bool *)user = info->ifi_flags & IFF_RUNNING;
+	return 0;
+}
+
+/**
+ * link_is_running() - Whether an interface is up and has a carrier
+ * @nl:		 Socket in its namespace
+ * @index:	 Interface
+ * @ret_running: Set on success
+ *
+ * Return: 0, -ENODEV, or another negative errno
+ */
+int link_is_running(struct netlink *nl, unsigned int index, bool *ret_running)
+{
+	_cleanup_batch_ struct netlink_batch b = {};
+
+	link_begin(&b, RTM_GETLINK, 0, index);
+	return netlink_dump(nl, &b, link_on_flags, ret_running);
 }

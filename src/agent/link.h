@@ -33,6 +33,7 @@ void link_delete(struct netlink_batch *b, unsigned int index);
 void link_set_nic(struct netlink_batch *b, unsigned int index, const uint8_t *mac, unsigned int mtu,
 		  uint32_t group);
 void link_set_up(struct netlink_batch *b, unsigned int index, bool up, unsigned int mtu);
+void link_move(struct netlink_batch *b, unsigned int index, int netns_fd, const char *name);
 void link_set_proxy_arp(struct netlink_batch *b, unsigned int index);
 void link_set_no_link_local(struct netlink_batch *b, unsigned int index);
 void link_add_address(struct netlink_batch *b, unsigned int index, const struct link_address *a);
@@ -41,4 +42,5 @@ void link_route(struct netlink_batch *b, bool add, unsigned int index,
 		const struct link_address *to, const struct link_address *gateway);
 void link_proxy_neighbour(struct netlink_batch *b, bool add, unsigned int index,
 			  const struct link_address *a);
+int link_is_running(struct netlink *nl, unsigned int index, bool *ret_running);
 int link_find_index(struct netlink *nl, const char *name, unsigned int *ret_index);

@@ -15,6 +15,9 @@
  *	way	elements of the firewall's sets	firewall.c
  *	peers					network_peers.c
  *
+ * A network on a NIC of its own (network_nic.c) has none of these: the NIC itself is moved into the
+ * container.
+ *
  * If one fails, those before it are undone. What is attached is kept in a list, so that a call
  *which comes again finds it done. Nothing of this is on disk: a VM has one life.
  *
@@ -188,6 +191,8 @@ static int network_set_target(struct networks *nets, struct network *n, bool six
 {
 	struct firewall_entry wanted = n->firewall;
 
+	if (n->nic)
+		return 0; /* they arrive at its own address */
 	wanted.target[six] = (struct link_address){};
 	if (n->is_default[six] && wanted.way.nic)
 		wanted.target[six] = n->address[six];
@@ -245,9 +250,9 @@ static int network_set_all_peers(struct networks *nets, struct network *n,
 
 static bool network_same(const struct network *a, const struct network *b)
 {
-	return a->index == b->index && str_eq(a->interface, b->interface) &&
-	       memcmp(a->mac, b->mac, sizeof(a->mac)) == 0 && a->mtu == b->mtu &&
-	       memcmp(a->address, b->address, sizeof(a->address)) == 0 &&
+	return a->nic == b->nic && (a->nic || a->index == b->index) &&
+	       str_eq(a->interface, b->interface) && memcmp(a->mac, b->mac, sizeof(a->mac)) == 0 &&
+	       a->mtu == b->mtu && memcmp(a->address, b->address, sizeof(a->address)) == 0 &&
 	       memcmp(a->gateway, b->gateway, sizeof(a->gateway)) == 0 &&
 	       a->internal == b->internal;
 }
@@ -271,23 +276,20 @@ static int network_check_free(const struct networks *nets, const struct network 
 	struct network *n;
 
 	DL_FOREACH (nets->list, n) {
-		if (n->index == wanted->index)
+		if (!n->nic && !wanted->nic && n->index == wanted->index)
 			return err_user(err, ERR_CONFLICT, "network %s: index %u is network %s",
 					wanted->id, wanted->index, n->id);
 	}
 	return 0;
 }
 
-static int network_make(struct networks *nets, struct network *n,
-			const Arca__V1__NetworkAttach *spec, const Arca__V1__HostGateway *host,
-			struct err *err)
+static int network_make_mesh(struct networks *nets, struct network *n,
+			     const Arca__V1__NetworkAttach *spec, const Arca__V1__HostGateway *host,
+			     struct err *err)
 {
 	struct firewall_entry entry = {};
 	int r;
 
-	/* Another network's default route is taken last, when nothing else can fail. */
-	for (int i = 0; i < 2; i++)
-		n->is_default[i] = n->is_default[i] && !network_has_default(nets, n->container, i);
 	r = network_mesh_take(nets, n, &spec->offered_key, err);
 	if (r == 0)
 		r = network_links_make(nets, n, err);
@@ -295,8 +297,19 @@ static int network_make(struct networks *nets, struct network *n,
 		return r;
 	network_fill_firewall(nets, n, host, &entry);
 	r = network_set_firewall(nets, n, &entry, err);
-	if (r == 0)
-		r = network_set_all_peers(nets, n, spec, err);
+	return r < 0 ? r : network_set_all_peers(nets, n, spec, err);
+}
+
+static int network_make(struct networks *nets, struct network *n,
+			const Arca__V1__NetworkAttach *spec, const Arca__V1__HostGateway *host,
+			struct err *err)
+{
+	int r;
+
+	/* Another network's default route is taken last, when nothing else can fail. */
+	for (int i = 0; i < 2; i++)
+		n->is_default[i] = n->is_default[i] && !network_has_default(nets, n->container, i);
+	r = n->nic ? network_nic_take(nets, n, err) : network_make_mesh(nets, n, spec, host, err);
 	if (r == 0 && spec->default_route4)
 		r = network_set_default(nets, n, false, true, err);
 	if (r == 0 && spec->default_route6)
@@ -310,6 +323,7 @@ static void network_free(struct networks *nets, struct network *n)
 		(void)network_set_firewall(nets, n, NULL, NULL); /* all of it was there */
 	network_mesh_drop(nets, n);
 	network_links_drop(nets, n);
+	network_nic_drop(nets, n);
 	network_forget_peers(n);
 	free(n->id);
 	free(n);
@@ -423,7 +437,7 @@ void network_detach_all(struct networks *nets, const struct container *c, bool v
 		if (n->container != c)
 			continue;
 		if (vm_ends)
-			n->has_mesh = n->has_links = n->has_firewall = false;
+			n->has_mesh = n->has_links = n->has_firewall = n->has_nic = false;
 		network_detach(nets, n);
 	}
 }

@@ -51,7 +51,8 @@ struct network {
 	struct network_peer *peers; /* owned, table */
 	unsigned int inside;	    /* number of its interface in the container */
 	struct firewall_entry firewall;
-	bool has_mesh, has_links, has_firewall; /* what there is to take down */
+	bool nic; /* a NIC of its own instead of mesh, links and firewall; index means nothing */
+	bool has_mesh, has_links, has_firewall, has_nic; /* what there is to take down */
 	struct network *next, *prev;
 };
 
@@ -90,10 +91,16 @@ int network_rotate(struct networks *nets, struct network *n, struct err *err);
 
 /* network_links.c */
 unsigned int network_link_index(const struct network *n);
+int network_links_refused(const struct network *n, int r, const char *what, struct err *err);
 int network_links_make(struct networks *nets, struct network *n, struct err *err);
+void network_links_put_inside(struct netlink_batch *b, const struct network *n);
 int network_links_set_default(struct networks *nets, struct network *n, bool six, bool is_default,
 			      struct err *err);
 void network_links_drop(struct networks *nets, struct network *n);
+
+/* network_nic.c */
+int network_nic_take(struct networks *nets, struct network *n, struct err *err);
+void network_nic_drop(struct networks *nets, struct network *n);
 
 /* network_peers.c */
 struct network_peers_change {

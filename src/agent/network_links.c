@@ -37,8 +37,17 @@ static int links_container_fd(const struct network *n)
 	return seed_network_fd(n->container->seed);
 }
 
-/* What the kernel refuses because it was asked for the wrong thing is the caller's fault. */
-static int links_refused(const struct network *n, int r, const char *what, struct err *err)
+/**
+ * network_links_refused() - What to say of a refusal by the kernel
+ * @n:	  Network
+ * @r:	  Negative errno; what may mean that the kernel was asked for the wrong is the caller's
+ * fault
+ * @what: What was to be done with its interface
+ * @err:  Filled
+ *
+ * Return: @r
+ */
+int network_links_refused(const struct network *n, int r, const char *what, struct err *err)
 {
 	if (r == -EINVAL || r == -EEXIST || r == -EADDRNOTAVAIL || r == -EADDRINUSE ||
 	    r == -ENETUNREACH || r == -EHOSTUNREACH)
@@ -99,6 +108,22 @@ static void links_put_default(struct netlink_batch *b, const struct network *n, 
 	link_route(b, add, n->inside, &all, &n->gateway[six]);
 }
 
+/**
+ * network_links_put_inside() - Take the interface in the container up, with addresses and routes
+ * @b: Batch for the container's namespace
+ * @n: Network, whose interface there is known
+ */
+void network_links_put_inside(struct netlink_batch *b, const struct network *n)
+{
+	link_set_up(b, n->inside, true, 0);
+	for (int i = 0; i < 2; i++) {
+		if (n->address[i].len)
+			link_add_address(b, n->inside, &n->address[i]);
+		if (n->is_default[i])
+			links_put_default(b, n, i, true);
+	}
+}
+
 static int links_make_inside(const struct networks *nets, struct network *n)
 {
 	_cleanup_netlink_ struct netlink nl = {.fd = -EBADF};
@@ -111,13 +136,7 @@ static int links_make_inside(const struct networks *nets, struct network *n)
 		return r;
 	if (!n->address[1].len)
 		link_set_no_link_local(&b, n->inside);
-	link_set_up(&b, n->inside, true, 0);
-	for (int i = 0; i < 2; i++) {
-		if (n->address[i].len)
-			link_add_address(&b, n->inside, &n->address[i]);
-		if (n->is_default[i])
-			links_put_default(&b, n, i, true);
-	}
+	network_links_put_inside(&b, n);
 	return netlink_send(&nl, &b);
 }
 
@@ -137,7 +156,7 @@ int network_links_make(struct networks *nets, struct network *n, struct err *err
 	r = links_make_outside(nets, n);
 	if (r == 0)
 		r = links_make_inside(nets, n);
-	return r < 0 ? links_refused(n, r, "set up", err) : 0;
+	return r < 0 ? network_links_refused(n, r, "set up", err) : 0;
 }
 
 /**
@@ -162,7 +181,7 @@ int network_links_set_default(struct networks *nets, struct network *n, bool six
 		r = netlink_send(&nl, &b);
 	if (r == -ESRCH && !is_default)
 		r = 0; /* another one has taken its place */
-	return r < 0 ? links_refused(n, r, "route by", err) : 0;
+	return r < 0 ? network_links_refused(n, r, "route by", err) : 0;
 }
 
 /**

@@ -65,7 +65,7 @@ int network_mesh_boot(struct networks *nets)
 static bool mesh_is_used(const struct networks *nets, unsigned int index)
 {
 	for (const struct network *n = nets->list; n; n = n->next)
-		if (n->index == index)
+		if (!n->nic && n->index == index)
 			return true;
 	return false;
 }

@@ -210,15 +210,18 @@ static int peers_poke(struct networks *nets, struct network *n,
  * @change: What; checked as a whole before anything is done
  * @err:    Filled on failure. The same call again does what is left to do
  *
- * Peers that do not change are not touched.
+ * Peers that do not change are not touched. On a NIC the kernel finds them by itself.
  *
  * Return: 0 or negative errno
  */
 int network_set_peers(struct networks *nets, struct network *n,
 		      const struct network_peers_change *change, struct err *err)
 {
-	int r = peers_check(n, change, err);
+	int r;
 
+	if (n->nic)
+		return 0;
+	r = peers_check(n, change, err);
 	if (r < 0)
 		return r;
 	peers_mark_leaving(n, change);

@@ -68,7 +68,8 @@ void network_attach_call(struct rpc_server_call *call, const ProtobufCMessage *m
 		service_fail(call, &err);
 		return;
 	}
-	response.public_key = service_key(n->public_key);
+	if (!n->nic)
+		response.public_key = service_key(n->public_key);
 	rpc_server_reply(call, &response.base);
 }
 
@@ -138,7 +139,7 @@ void network_rotate_call(struct rpc_server_call *call, const ProtobufCMessage *m
 
 	if (!n)
 		return;
-	if (request->old_key.len != WIREGUARD_KEY_LEN) {
+	if (n->nic || request->old_key.len != WIREGUARD_KEY_LEN) {
 		rpc_server_finish(call, RPC_INVALID_ARGUMENT, "which key is to be replaced?");
 		return;
 	}
@@ -158,7 +159,8 @@ static void service_describe(struct network *n, Arca__V1__NetworkState *state)
 	state->container_id = n->container->id;
 	state->network_id = n->id;
 	state->index = n->index;
-	state->public_key = service_key(n->public_key);
+	if (!n->nic)
+		state->public_key = service_key(n->public_key);
 }
 
 /**

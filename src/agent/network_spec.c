@@ -88,7 +88,7 @@ int network_parse(const Arca__V1__NetworkAttach *spec, struct network *n, struct
 	if (spec->mtu < NETWORK_MTU_MIN || spec->mtu > NETWORK_MTU_MAX)
 		return err_user(err, ERR_INVALID, "network %s: an MTU of %u", spec->network_id,
 				spec->mtu);
-	if (spec->index >= NETWORK_INDEX_MAX)
+	if (!spec->nic && spec->index >= NETWORK_INDEX_MAX)
 		return err_user(err, ERR_INVALID, "network %s: index %u", spec->network_id,
 				spec->index);
 	if (spec->offered_key.len && spec->offered_key.len != WIREGUARD_KEY_LEN)
@@ -104,13 +104,14 @@ int network_parse(const Arca__V1__NetworkAttach *spec, struct network *n, struct
 	n->mtu = spec->mtu;
 	n->index = spec->index;
 	n->internal = spec->internal;
+	n->nic = spec->nic;
 	return 0;
 }
 
 /**
  * network_parse_peer() - A peer out of a message, but for its id
  * @spec: Message
- * @peer: Peer
+ * @peer: Peer, at the other end of a tunnel
  * @err:  Filled on failure
  *
  * Return: 0 or -EINVAL

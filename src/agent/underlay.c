@@ -23,8 +23,13 @@
 
 #define UNDERLAY_CLASS "/sys/class/net"
 
-/* Ethernet, and with hardware behind it: what the agent makes itself has none. */
-static bool underlay_is_nic(const char *name)
+/**
+ * underlay_is_nic() - Whether an interface is Ethernet, and with hardware behind it
+ * @name: Interface in the VM's own namespace; what the agent makes itself has no hardware
+ *
+ * Return: the answer
+ */
+bool underlay_is_nic(const char *name)
 {
 	_cleanup_free_ char *device = str_format(UNDERLAY_CLASS "/%s/device", name);
 	_cleanup_free_ char *type_path = str_format(UNDERLAY_CLASS "/%s/type", name);

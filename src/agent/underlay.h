@@ -17,6 +17,7 @@ struct underlay {
 	struct link_address address[2], gateway[2]; /* v4, v6; .len = 0: none */
 };
 
+bool underlay_is_nic(const char *name);
 void underlay_boot(struct underlay *u);
 int underlay_set(struct underlay *u, struct netlink *route, const Arca__V1__Underlay *spec,
 		 struct err *err);
