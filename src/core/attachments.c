@@ -9,6 +9,10 @@
  * along (net/mesh.h plans it). After that each change is a SetPeers to each of the others, without
  * anybody waiting (meshes.c sends it).
  *
+ * A network of the driver vmnet has no tunnels: each endpoint is a card of its VM's, plugged in
+ * before the agent hears of it (vmnet_ports.c). Its members are told of each other all the same,
+ * for names.
+ *
  * A new daemon joins the members that it finds with the keys they have, and tells nobody anything
  * until all have been found or given up (meshes_hold()): a list that lacks those who are found last
  * would cut them off.
@@ -19,6 +23,7 @@
 #include "core/attachments_impl.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,12 +34,15 @@
 #include "base/str.h"
 #include "core/core.h"
 #include "core/spec.h"
+#include "core/vmnet_ports.h"
 #include "net/underlay.h"
+#include "net/vmnet.h"
 #include "rpc/client.h"
 
 #define ATTACH_KEYS_WAIT_MS 20000
 #define ATTACH_CALL_WAIT_MS 10000
 #define ATTACH_INDEX_MAX (UNDERLAY_WG_PORT_MAX - UNDERLAY_WG_PORT_MIN)
+#define ATTACH_NO_TUNNEL UINT_MAX
 
 static int peer_names(const json_t *names, struct mesh_peer *peer)
 {
@@ -62,6 +70,15 @@ static bool peer_addr(struct net_addr addr, uint8_t *to, size_t len)
 	return true;
 }
 
+static void attachment_set_tunnel(struct attachment *a, const struct attachments *all,
+				  const uint8_t *key)
+{
+	memcpy(a->peer.key, key, sizeof(a->peer.key));
+	memcpy(a->peer.underlay4, sandbox_nic(all->sb)->v4, sizeof(a->peer.underlay4));
+	a->peer.port = (uint16_t)(UNDERLAY_WG_PORT_MIN + a->index);
+}
+
+/* key: NULL without a tunnel */
 static int attachment_new(struct attachments *all, const struct network_endpoint *e,
 			  unsigned int index, const uint8_t *key, struct attachment **ret)
 {
@@ -77,10 +94,10 @@ static int attachment_new(struct attachments *all, const struct network_endpoint
 	memcpy(a->container_id, all->container_id, ID_BUF);
 	memcpy(a->network_id, e->network_id, ID_BUF);
 	memcpy(a->peer.id, e->endpoint_id, ID_BUF);
-	memcpy(a->peer.key, key, sizeof(a->peer.key));
-	memcpy(a->peer.underlay4, sandbox_nic(all->sb)->v4, sizeof(a->peer.underlay4));
-	a->peer.port = (uint16_t)(UNDERLAY_WG_PORT_MIN + index);
 	a->key_since_ns = clock_monotonic_ns();
+	a->vmnet = !key;
+	if (key)
+		attachment_set_tunnel(a, all, key);
 	a->peer.has_v4 = peer_addr(e->v4, a->peer.v4, sizeof(a->peer.v4));
 	a->peer.has_v6 = peer_addr(e->v6, a->peer.v6, sizeof(a->peer.v6));
 	if (peer_names(e->has_dns ? e->dns_names : NULL, &a->peer) < 0) {
@@ -194,7 +211,35 @@ static int take_peer(void *user, const struct mesh_peer *peer)
 	return to ? mesh_peer_fill(peer, to) : -ENOMEM;
 }
 
+static struct underlay *attachments_underlay(const struct attachments *all)
+{
+	return all->meshes->core->underlay;
+}
+
 /* The endpoint in the request, with everybody who is there already. */
+static int begin_vmnet(struct attachments *all, const struct network_endpoint *e,
+		       Arca__V1__ContainerSpec *spec, struct err *err)
+{
+	Arca__V1__NetworkAttach *attach =
+		SPEC_ADD(spec, networks, Arca__V1__NetworkAttach, arca__v1__network_attach__init);
+	struct attachment *a;
+	int r = attach ? spec_network_fill(e, attach) : -ENOMEM;
+
+	if (r < 0)
+		return err_oom(err);
+	r = vmnet_plug(attachments_underlay(all), all->sb, e, err);
+	if (r < 0)
+		return r;
+	r = attachments_join(all, e, ATTACH_NO_TUNNEL, NULL, &a);
+	if (r < 0) {
+		vmnet_port_close(attachments_underlay(all), e->network_id, e->endpoint_id);
+		return err_sys(err, r, "cannot join network %.12s", e->network_id);
+	}
+	r = mesh_peers(a->member, take_peer, attach);
+	return r < 0 ? err_oom(err) : 0;
+}
+
+/* Likewise, with a tunnel. */
 static int begin_one(struct attachments *all, const struct network_endpoint *e, unsigned int index,
 		     Arca__V1__ContainerSpec *spec)
 {
@@ -210,6 +255,17 @@ static int begin_one(struct attachments *all, const struct network_endpoint *e, 
 	if (r == 0)
 		r = attachments_join(all, e, index, all->keys[index], &a);
 	return r < 0 ? r : mesh_peers(a->member, take_peer, attach);
+}
+
+static int begin_meshed(struct attachments *all, const struct network_endpoint *e,
+			unsigned int index, Arca__V1__ContainerSpec *spec, struct err *err)
+{
+	int r = index == 0 ? sandbox_keys(all->sb, ATTACH_KEYS_WAIT_MS, all->keys, err) : 0;
+
+	if (r < 0)
+		return r;
+	r = begin_one(all, e, index, spec);
+	return r < 0 ? err_sys(err, r, "cannot join the networks of %.12s", all->container_id) : 0;
 }
 
 /**
@@ -237,23 +293,19 @@ int attachments_begin(struct meshes *meshes, const char *container_id, struct sa
 	if (!all)
 		return err_oom(err);
 	attachments_set_starting(all, true);
-	for (size_t i = 0; i < endpoints->n && r == 0 && index < VM_NIC_KEYS; i++) {
-		if (!endpoint_is_meshed(&endpoints->items[i]))
-			continue;
-		if (index == 0)
-			r = sandbox_keys(sb, ATTACH_KEYS_WAIT_MS, all->keys, err);
-		if (r < 0) {
-			attachments_end(all);
-			return r;
-		}
-		r = begin_one(all, &endpoints->items[i], index++, spec);
+	for (size_t i = 0; i < endpoints->n && r == 0; i++) {
+		const struct network_endpoint *e = &endpoints->items[i];
+
+		if (network_endpoint_is_vmnet(e))
+			r = begin_vmnet(all, e, spec, err);
+		else if (endpoint_is_meshed(e) && index < VM_NIC_KEYS)
+			r = begin_meshed(all, e, index++, spec, err);
 	}
-	if (r < 0) {
-		attachments_end(all);
-		return err_sys(err, r, "cannot join the networks of %.12s", container_id);
-	}
-	*ret = all;
-	return 0;
+	if (r < 0)
+		attachments_end(all, false);
+	else
+		*ret = all;
+	return r;
 }
 
 static struct attachment *attachments_find(const struct attachments *all, const char *network_id)
@@ -293,8 +345,7 @@ int attachments_ready(struct attachments *all, const struct network_endpoints *e
 	for (size_t i = 0; i < all->n; i++)
 		attachment_set_ready(all->v[i], false);
 	for (size_t i = 0; i < endpoints->n && r == 0; i++)
-		if (endpoint_is_meshed(&endpoints->items[i]) &&
-		    !attachments_find(all, endpoints->items[i].network_id))
+		if (!attachments_find(all, endpoints->items[i].network_id))
 			r = attachments_add(all, &endpoints->items[i], err);
 	return r;
 }
@@ -311,8 +362,9 @@ static unsigned int attachments_free_index(const struct attachments *all)
 	}
 }
 
+/* key: NULL without a tunnel */
 static int add_call(struct attachments *all, const struct network_endpoint *e, unsigned int index,
-		    uint8_t key[static VM_KEY_LEN], struct err *err)
+		    uint8_t *key, struct err *err)
 {
 	Arca__V1__AttachNetworkRequest *request = calloc(1, sizeof(*request));
 	ProtobufCMessage *reply = NULL;
@@ -327,7 +379,7 @@ static int add_call(struct attachments *all, const struct network_endpoint *e, u
 		return err_oom(err);
 	}
 	arca__v1__network_attach__init(request->network);
-	request->network->index = index;
+	request->network->index = key ? index : 0;
 	r = spec_put(&request->container_id, all->container_id) ||
 			    spec_network_fill(e, request->network) < 0
 		    ? err_oom(err)
@@ -339,7 +391,9 @@ static int add_call(struct attachments *all, const struct network_endpoint *e, u
 		return r < 0 ? r : -EPROTO;
 	const Arca__V1__AttachNetworkResponse *response =
 		(const Arca__V1__AttachNetworkResponse *)reply;
-	if (response->public_key.len == VM_KEY_LEN)
+	if (!key)
+		r = 0;
+	else if (response->public_key.len == VM_KEY_LEN)
 		memcpy(key, response->public_key.data, VM_KEY_LEN);
 	else
 		r = err_user(err, ERR_INTERNAL, "the agent gave no key for network %.12s",
@@ -348,10 +402,32 @@ static int add_call(struct attachments *all, const struct network_endpoint *e, u
 	return r;
 }
 
+static int add_vmnet(struct attachments *all, const struct network_endpoint *e, struct err *err)
+{
+	struct err ignored = {};
+	struct attachment *a;
+	int r = vmnet_plug(attachments_underlay(all), all->sb, e, err);
+
+	if (r < 0)
+		return r;
+	r = add_call(all, e, ATTACH_NO_TUNNEL, NULL, err);
+	if (r == 0) {
+		r = attachments_join(all, e, ATTACH_NO_TUNNEL, NULL, &a);
+		if (r < 0)
+			(void)err_sys(err, r, "cannot join network %.12s", e->network_id);
+	}
+	if (r < 0) /* the first error counts */
+		(void)vmnet_unplug(attachments_underlay(all), all->sb, e->network_id,
+				   e->endpoint_id, &ignored);
+	else
+		attachment_set_ready(a, true);
+	return r;
+}
+
 /**
  * attachments_add() - A container that runs joins one more network
  * @all:      Attachments; the container's verb lock is held
- * @endpoint: Claimed; a driver without tunnels needs nothing
+ * @endpoint: Claimed; one of a driver that moves nothing needs nothing
  * @err:      Filled on failure
  *
  * Return: 0 or a negative errno
@@ -364,6 +440,8 @@ int attachments_add(struct attachments *all, const struct network_endpoint *endp
 	struct attachment *a;
 	int r;
 
+	if (network_endpoint_is_vmnet(endpoint))
+		return add_vmnet(all, endpoint, err);
 	if (!endpoint_is_meshed(endpoint))
 		return 0;
 	if (index > ATTACH_INDEX_MAX)
@@ -393,6 +471,7 @@ int attachments_remove(struct attachments *all, const char *network_id, struct e
 {
 	Arca__V1__DetachNetworkRequest request = ARCA__V1__DETACH_NETWORK_REQUEST__INIT;
 	struct attachment *a = attachments_find(all, network_id);
+	struct err ignored = {};
 	int r;
 
 	if (!a)
@@ -402,6 +481,12 @@ int attachments_remove(struct attachments *all, const char *network_id, struct e
 	request.network_id = a->network_id;
 	r = rpc_call(sandbox_rpc(all->sb), "/arca.v1.Network/Detach", &request.base,
 		     &arca__v1__empty__descriptor, ATTACH_CALL_WAIT_MS, NULL, err);
+	if (a->vmnet) {
+		int unplugged = vmnet_unplug(attachments_underlay(all), all->sb, a->network_id,
+					     a->peer.id, r == 0 ? err : &ignored);
+
+		r = r == 0 ? unplugged : r;
+	}
 	for (size_t i = 0; i < all->n; i++) {
 		if (all->v[i] != a)
 			continue;
@@ -419,10 +504,41 @@ static const Arca__V1__NetworkState *state_find(const Arca__V1__HelloResponse *h
 		const Arca__V1__NetworkState *state = hello->networks[i];
 
 		if (str_eq(state->container_id, container_id) &&
-		    str_eq(state->network_id, network_id) && state->public_key.len == VM_KEY_LEN)
+		    str_eq(state->network_id, network_id))
 			return state;
 	}
 	return NULL;
+}
+
+/* What the VM still has of an endpoint; 0 as well where it has nothing. */
+static int resume_one(struct attachments *all, const struct network_endpoint *e,
+		      const Arca__V1__HelloResponse *hello)
+{
+	const Arca__V1__NetworkState *state = state_find(hello, all->container_id, e->network_id);
+	bool vmnet = network_endpoint_is_vmnet(e);
+	struct attachment *a;
+	int r;
+
+	if (!state || (!vmnet && !endpoint_is_meshed(e)) ||
+	    state->public_key.len != (vmnet ? 0 : VM_KEY_LEN))
+		return 0;
+	r = attachments_join(all, e, vmnet ? ATTACH_NO_TUNNEL : state->index,
+			     vmnet ? NULL : state->public_key.data, &a);
+	if (r == 0)
+		attachment_set_ready(a, true);
+	return r;
+}
+
+/* What it has not, a daemon may have ended in the midst of. */
+static int resume_missing(struct attachments *all, const struct network_endpoint *e,
+			  struct err *err)
+{
+	struct err ignored = {};
+
+	if (network_endpoint_is_vmnet(e))
+		(void)vmnet_unplug(attachments_underlay(all), all->sb, e->network_id,
+				   e->endpoint_id, &ignored);
+	return attachments_add(all, e, err);
 }
 
 /**
@@ -446,31 +562,19 @@ int attachments_resume(struct meshes *meshes, const char *container_id, struct s
 		       struct err *err)
 {
 	struct attachments *all = attachments_new(meshes, container_id, sb);
-	struct attachment *a;
 	int r = all ? 0 : -ENOMEM;
 
-	for (size_t i = 0; i < endpoints->n && r == 0; i++) {
-		const struct network_endpoint *e = &endpoints->items[i];
-		const Arca__V1__NetworkState *state =
-			endpoint_is_meshed(e) ? state_find(hello, container_id, e->network_id)
-					      : NULL;
-
-		if (!state)
-			continue;
-		r = attachments_join(all, e, state->index, state->public_key.data, &a);
-		if (r == 0)
-			attachment_set_ready(a, true);
-	}
+	for (size_t i = 0; i < endpoints->n && r == 0; i++)
+		r = resume_one(all, &endpoints->items[i], hello);
 	if (r < 0) {
-		attachments_end(all);
+		attachments_end(all, false);
 		return err_sys(err, r, "cannot join the networks of %.12s", container_id);
 	}
 	for (size_t i = 0; i < endpoints->n && r == 0; i++)
-		if (endpoint_is_meshed(&endpoints->items[i]) &&
-		    !attachments_find(all, endpoints->items[i].network_id))
-			r = attachments_add(all, &endpoints->items[i], err);
+		if (!attachments_find(all, endpoints->items[i].network_id))
+			r = resume_missing(all, &endpoints->items[i], err);
 	if (r < 0)
-		attachments_end(all);
+		attachments_end(all, false);
 	else
 		*ret = all;
 	return r;
@@ -505,16 +609,21 @@ int attachments_renamed(struct attachments *all, const struct network_endpoints 
 
 /**
  * attachments_end() - The VM is gone or goes: the others forget it
- * @all: Freed; may be NULL
+ * @all:      Freed; may be NULL
+ * @vm_stays: It is the daemon that goes: the VM keeps its ports
  */
-void attachments_end(struct attachments *all)
+void attachments_end(struct attachments *all, bool vm_stays)
 {
 	if (!all)
 		return;
 	attachments_set_starting(all, false);
 	for (size_t i = 0; i < all->n; i++) {
-		attachment_leave(all->v[i]);
-		attachment_unref(all->v[i]);
+		struct attachment *a = all->v[i];
+
+		attachment_leave(a);
+		if (a->vmnet && !vm_stays)
+			vmnet_port_close(attachments_underlay(all), a->network_id, a->peer.id);
+		attachment_unref(a);
 	}
 	free(all->v);
 	free(all);

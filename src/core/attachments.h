@@ -40,7 +40,8 @@ int attachments_add(struct attachments *all, const struct network_endpoint *endp
 		    struct err *err);
 int attachments_remove(struct attachments *all, const char *network_id, struct err *err);
 int attachments_renamed(struct attachments *all, const struct network_endpoints *endpoints);
-void attachments_end(struct attachments *all);
+void attachments_end(struct attachments *all, bool vm_stays);
 
 /* spec_attach.c: NetworkAttach of an endpoint, all but key, index and peers */
 int spec_network_fill(const struct network_endpoint *endpoint, Arca__V1__NetworkAttach *attach);
+unsigned int attach_mtu(const struct network_endpoint *endpoint);

@@ -45,7 +45,8 @@ struct attachment {
 	char container_id[ID_BUF];
 	struct rpc_client *rpc; /* borrowed; good while there is a member */
 	struct mesh_peer peer;	/* owned: as the others know it; meshes->lock once it is a member */
-	unsigned int index;	/* of the tunnel in the VM */
+	bool vmnet;
+	unsigned int index; /* of the tunnel in the VM; ATTACH_NO_TUNNEL */
 	/* guarded by meshes->lock */
 	char network_id[ID_BUF];
 	struct live_mesh *live;

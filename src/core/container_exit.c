@@ -271,7 +271,7 @@ void container_run_finish(void *user)
 	rank_unlock(&c->lock);
 	if (!current)
 		return;
-	container_networks_leave(current);
+	container_networks_leave(current, false);
 	r = container_record_exit(c, &run->exit,
 				  run->exit.lost ? "the container's virtual machine ended" : NULL);
 	if (r < 0 && !run->exit.lost && !remove && !run->discard) {

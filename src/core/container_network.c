@@ -159,11 +159,12 @@ void container_networks_renamed(struct container *c)
 
 /**
  * container_networks_leave() - The others on its networks forget a run
- * @run: Run, verb lock held or the last reference; once is enough
+ * @run:      Run, verb lock held or the last reference; once is enough
+ * @vm_stays: It is the daemon that goes
  */
-void container_networks_leave(struct container_run *run)
+void container_networks_leave(struct container_run *run, bool vm_stays)
 {
-	attachments_end(TAKE_PTR(run->nets));
+	attachments_end(TAKE_PTR(run->nets), vm_stays);
 }
 
 /**

@@ -72,6 +72,15 @@ static void ephemeral_range(struct port_ephemeral *ret)
 	}
 }
 
+/* By a vmnet the container itself is reached in the underlay's namespace, not its VM. */
+static void route_by_vmnet(const struct network_endpoint *gateway, bool six, uint8_t *ret_bytes)
+{
+	uint8_t bytes[NET_ADDR_BYTES_MAX];
+
+	if (gateway && network_endpoint_is_vmnet(gateway))
+		memcpy(ret_bytes, bytes, net_addr_to_bytes(six ? gateway->v6 : gateway->v4, bytes));
+}
+
 static struct port_route route_make(struct containers *cs, const struct gateways *gateways,
 				    const struct vm_nic *nic)
 {
@@ -79,6 +88,8 @@ static struct port_route route_make(struct containers *cs, const struct gateways
 
 	memcpy(route.vm4.bytes, nic->v4, sizeof(nic->v4));
 	memcpy(route.vm6.bytes, nic->v6, sizeof(nic->v6));
+	route_by_vmnet(gateways->v4, false, route.vm4.bytes);
+	route_by_vmnet(gateways->v6, true, route.vm6.bytes);
 	if (gateways->v4) {
 		route.container4 = gateways->v4->v4;
 		route.bind = gateways->v4->host_binding;

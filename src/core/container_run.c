@@ -52,7 +52,7 @@ void container_run_unref(struct container_run *run)
 		return;
 	if (run->io)
 		stdio_free(run->io);
-	container_networks_leave(run);
+	container_networks_leave(run, true); /* else it has left before */
 	if (run->sb)
 		sandbox_free(run->sb);
 	free(run->fail_text);

@@ -228,7 +228,7 @@ static void start_failed(struct container *c, struct container_run *run, const s
 	c->version++;
 	rank_unlock(&c->lock);
 	if (run)
-		container_networks_leave(run);
+		container_networks_leave(run, false);
 	if (run && run->sb)
 		sandbox_stop(run->sb, 0); /* nothing was written that is worth the wait */
 	if (run)

@@ -240,7 +240,7 @@ void container_command(const json_t *config, const char **ret_path, json_t **ret
 struct network_endpoints;
 void container_networks_refresh(struct container *c);
 int container_networks_load(struct container *c, struct network_endpoints *ret, struct err *err);
-void container_networks_leave(struct container_run *run);
+void container_networks_leave(struct container_run *run, bool vm_stays);
 int container_networks_resume(struct container *c, struct container_run *run,
 			      const Arca__V1__HelloResponse *hello, struct err *err);
 int container_networks_up(struct container *c, struct network_endpoints *ret, struct err *err);

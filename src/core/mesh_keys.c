@@ -81,7 +81,7 @@ static unsigned int rotate_round(struct meshes *meshes)
 	DL_FOREACH (meshes->list, a) {
 		int64_t left_s = meshes->rotate_s - (now_ns - a->key_since_ns) / NSEC_PER_SEC;
 
-		if (!a->ready || meshes->held)
+		if (!a->ready || a->vmnet || meshes->held)
 			continue;
 		if (left_s > 0 || a->live->rotated) {
 			first_s = MIN(first_s, MAX(left_s, 0));

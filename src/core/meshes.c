@@ -20,6 +20,7 @@
 #include "base/str.h"
 #include "core/core.h"
 #include "core/spec.h"
+#include "net/vmnet.h"
 #include "rpc/client.h"
 
 #define ATTACH_RETRY_MS 1000
@@ -131,9 +132,10 @@ void mesh_give(struct meshes *meshes, struct live_mesh *live)
  */
 int mesh_peer_fill(const struct mesh_peer *from, Arca__V1__Peer *to)
 {
+	bool tunnel = from->port != 0;
 	int r = spec_put(&to->endpoint_id, from->id) ||
-		spec_bytes(&to->public_key, from->key, sizeof(from->key)) ||
-		spec_bytes(&to->underlay4, from->underlay4, sizeof(from->underlay4)) ||
+		spec_bytes(&to->public_key, from->key, tunnel ? sizeof(from->key) : 0) ||
+		spec_bytes(&to->underlay4, from->underlay4, tunnel ? sizeof(from->underlay4) : 0) ||
 		spec_bytes(&to->v4, from->v4, from->has_v4 ? sizeof(from->v4) : 0) ||
 		spec_bytes(&to->v6, from->v6, from->has_v6 ? sizeof(from->v6) : 0);
 
@@ -299,12 +301,15 @@ void meshes_hold(struct meshes *meshes)
 /**
  * meshes_release() - All that a new daemon could find is there: tell everybody the whole list
  * @meshes: Manager
+ *
+ * What is left of VMs that ended meanwhile is removed.
  */
 void meshes_release(struct meshes *meshes)
 {
-	RANK_LOCK_SCOPE(guard, &meshes->lock);
 	struct attachment *a;
+	struct err err = {};
 
+	rank_lock(&meshes->lock);
 	meshes->held = false;
 	DL_FOREACH (meshes->list, a) {
 		if (!a->ready)
@@ -312,4 +317,7 @@ void meshes_release(struct meshes *meshes)
 		mesh_resync(a->member);
 		mesh_ready(a->member);
 	}
+	rank_unlock(&meshes->lock);
+	if (meshes->core->underlay && vmnet_sweep(meshes->core->underlay, &err) < 0)
+		log_debug("bridges without ports stay: %s", err.msg);
 }

@@ -27,6 +27,7 @@
 
 #include "base/err.h"
 #include "base/id.h"
+#include "base/str.h"
 #include "net/mac.h"
 #include "net/subnet.h"
 
@@ -95,6 +96,13 @@ struct network_endpoints {
 static inline bool network_endpoint_is_claimed(const struct network_endpoint *endpoint)
 {
 	return endpoint->endpoint_id[0] != '\0';
+}
+
+/* On a bridge of the host's, by a network card of its own; else the VM's agent passes packets on.
+ */
+static inline bool network_endpoint_is_vmnet(const struct network_endpoint *endpoint)
+{
+	return network_endpoint_is_claimed(endpoint) && str_eq(endpoint->driver, "vmnet");
 }
 
 /* The container, as its endpoints need it. All borrowed. */

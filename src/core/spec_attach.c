@@ -8,6 +8,7 @@
 #include "core/jsonx.h"
 #include "core/spec.h"
 #include "net/underlay.h"
+#include "net/vmnet.h"
 
 /* The underlay's, less what a tunnel puts around a packet (IPv6 endpoints: 80 bytes). */
 #define ATTACH_MTU (UNDERLAY_MTU - 80)
@@ -53,6 +54,19 @@ static int32_t attach_priority(const struct network_endpoint *e)
 }
 
 /**
+ * attach_mtu() - MTU of an endpoint's interface
+ * @e: Claimed endpoint
+ *
+ * Return: what its network asks for, within what can be; else the most that costs nothing
+ */
+unsigned int attach_mtu(const struct network_endpoint *e)
+{
+	if (network_endpoint_is_vmnet(e))
+		return e->mtu ? MIN(e->mtu, (unsigned int)VMNET_MTU_MAX) : VMNET_MTU;
+	return e->mtu ? MIN(e->mtu, (unsigned int)ATTACH_MTU) : ATTACH_MTU;
+}
+
+/**
  * spec_network_fill() - An endpoint as the agent is told of it
  * @e:	    Claimed endpoint
  * @attach: Initialised; filled but for key, index and peers; free_unpacked() also after a failure
@@ -73,7 +87,8 @@ int spec_network_fill(const struct network_endpoint *e, Arca__V1__NetworkAttach 
 
 	attach->v4_prefix = e->v4_bits;
 	attach->v6_prefix = e->v6_bits;
-	attach->mtu = e->mtu ? MIN(e->mtu, (unsigned int)ATTACH_MTU) : ATTACH_MTU;
+	attach->mtu = attach_mtu(e);
+	attach->nic = network_endpoint_is_vmnet(e);
 	attach->default_route4 = e->default_route4;
 	attach->default_route6 = e->default_route6;
 	attach->internal = e->internal;
