@@ -21,7 +21,8 @@ struct attachments; /* of one run */
 
 int meshes_new(struct core *core, struct meshes **ret, struct err *err);
 void meshes_free(struct meshes *meshes);
-/* While a new daemon still looks for the VMs of the last one, nobody is told who is there. */
+/* While a new daemon still looks for the VMs of the last one, and while it lets go of them in the
+ * end, nobody is told who is there. */
 void meshes_hold(struct meshes *meshes);
 void meshes_release(struct meshes *meshes);
 /* New keys for all tunnels every so many seconds; 0: never. Once. */

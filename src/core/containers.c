@@ -20,6 +20,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "core/attachments.h"
 #include "core/container_log.h"
 #include "core/jsonx.h"
 
@@ -368,6 +369,7 @@ void containers_free(struct containers *cs)
 	container_cancel_restart_timers(cs);
 	if (cs->workers)
 		workers_stop(cs->workers);
+	meshes_hold(cs->core->meshes); /* nobody leaves a network by this */
 	HASH_ITER (by_id, cs->by_id, c, tmp) {
 		container_ref(c);
 		container_run_drop(c);

@@ -252,7 +252,8 @@ static int set_peers_fill(const struct attachment *a, const struct mesh_update *
  * @user:   Attachment
  * @update: What it is told
  *
- * Return: 0, -EAGAIN if it waits until something has been started, or another negative errno
+ * Return: 0, -EAGAIN if it waits until something has been started, -ECANCELED while nobody is told
+ * anything, or another negative errno
  */
 int attachment_send(void *user, const struct mesh_update *update)
 {
@@ -264,6 +265,10 @@ int attachment_send(void *user, const struct mesh_update *update)
 	struct meshes *meshes = a->meshes;
 	int r;
 
+	if (meshes->held) {
+		free(request);
+		return -ECANCELED; /* meshes_release() tells everybody all, or the next daemon's */
+	}
 	if (meshes->starting > 0 && meshes->under_way >= ATTACH_MEANWHILE) {
 		free(request);
 		attachment_defer(a);
@@ -290,6 +295,8 @@ int attachment_send(void *user, const struct mesh_update *update)
 /**
  * meshes_hold() - Tell nobody anything until meshes_release()
  * @meshes: Manager
+ *
+ * Also while the daemon goes: its runs end here, their VMs do not.
  */
 void meshes_hold(struct meshes *meshes)
 {

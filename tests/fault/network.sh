@@ -1,0 +1,46 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# networks with something dead in them: daemon, forwarder, pasta, a VM, an agent; and with a guest that attacks the underlay
+. "$(dirname "$0")/../lib.sh"
+echo '{}' >"$ROOT/daemon.json"
+NET=$ROOT/exec/net
+ip_of() { docker inspect -f "{{(index .NetworkSettings.Networks \"${2:-mesh}\").IPAddress}}" "$1"; } # CONTAINER [NETWORK]
+up() { docker run -d --name "$1" --network "${2:-mesh}" "${@:3}" busybox sleep 3600 >/dev/null; }    # NAME [NETWORK [OPTION...]]
+pings() { docker exec "$1" ping -c 1 -W "${3:-2}" "$2" >/dev/null; }                                   # CONTAINER ADDRESS [SECONDS]
+silent() { ! pings "$1" "$2" 2; }
+in_time() { until_true "${3:-15}" pings "$1" "$2" 2; }
+vm_of() { docker inspect -f '{{.State.Pid}}' "$1"; }
+pid_of() { awk '{print $1; exit}' "$NET/$1.pid"; }
+inside() { nsenter --net="$NET/ns" "$@"; }
+taps() { inside ip -o link | grep -c ': a[0-9]*:' || true; }
+taps_are_vms() { eq "$(taps)" "$(all_vm_pids | wc -l)"; } # one each, the pool's included
+nap() { sleep "$(awk -v r=$RANDOM -v m="${1:-400}" 'BEGIN { print r % m / 1000 }')"; } # at most MILLISECONDS
+all_well() { # two that stay: each reaches the other, and what is published answers
+	in_time aa "$(ip_of bb)"; in_time bb "$(ip_of aa)"; in_time aa 198.18.0.1 2>/dev/null || true; web
+}
+web() { until_true 10 sh -c 'curl -s --max-time 2 http://127.0.0.1:18480/ | grep -q served'; }
+agree() { # rows and what runs: who runs on mesh has an address there, who does not has none
+	local n; for n in $(docker ps -a --format '{{.Names}}'); do
+		if [ "$(docker inspect -f '{{.State.Running}}' "$n")" = true ]; then
+			[ -n "$(docker inspect "$n" | jq -r '.[0].NetworkSettings.Networks | to_entries[] | .value.IPAddress' | head -1)" ] || { echo "$n runs without an address"; return 1; }
+		else
+			eq "$(docker inspect "$n" | jq -r '[.[0].NetworkSettings.Networks[].IPAddress] | add')" ""
+		fi
+	done
+	eq "$(docker network inspect mesh | jq -r '[.[0].Containers[].Name] | sort | join(" ")')" "$(docker ps --filter network=mesh --format '{{.Names}}' | sort | xargs)"
+}
+
+t_first_two_that_stay() {
+	image busybox; docker network create --subnet 10.81.0.0/24 mesh >/dev/null; docker network create --subnet 10.82.0.0/24 other >/dev/null
+	docker run -d --name aa --network mesh -p 18480:80 busybox sh -c 'mkdir /w; echo served >/w/index.html; exec httpd -f -p 80 -h /w' >/dev/null; up bb; all_well
+}
+t_a_stopped_daemon_cuts_nobody_off() {
+	docker exec -d bb sh -c "ping -i 0.2 -w 12 $(ip_of aa) >/tmp/pings"; docker exec -d aa sh -c "ping -i 0.2 -w 12 $(ip_of bb) >/tmp/pings"; sleep 2
+	arcad_stop; sleep 8; arcad_start; sleep 4
+	local n; for n in aa bb; do [ "$(docker exec $n grep -c 'bytes from' /tmp/pings)" -ge 45 ] || { docker exec $n tail -3 /tmp/pings; return 1; }; done
+	all_well; agree
+}
+t_nothing_is_left() {
+	docker rm -f aa bb >/dev/null; docker network rm mesh other >/dev/null; until_true 20 taps_are_vms; eq "$(ss -Hltn 'sport >= :18480 and sport <= :18484')" ""
+}
+run_tests
