@@ -85,7 +85,7 @@ static void recover_lost(struct container *c)
 		/* nobody knows more than the row: nothing is lost if it cannot be written */
 		(void)container_record_exit(c, &exit, "the container's virtual machine ended");
 	}
-	container_ports_unpublish(c); /* also of one that was being started */
+	container_networks_down(c); /* also of one that was being started; twice finds nothing */
 	recover_save_no_vm(c);
 }
 

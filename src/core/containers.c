@@ -301,7 +301,8 @@ json_t *container_host_config(struct container *c)
 	return json_incref(c->host_config);
 }
 
-/* What a daemon that was killed between an exit and the end of its networks left is put right. */
+/* What a daemon that was killed between an exit and the end of its networks left is put right. One
+ * whose VM may run is container_recover.c's: the process may be up and the row not say so yet. */
 static int containers_load_networks(struct containers *cs, struct err *err)
 {
 	struct container **all;
@@ -312,7 +313,8 @@ static int containers_load_networks(struct containers *cs, struct err *err)
 		return err_oom(err);
 	for (size_t i = 0; i < n; i++) {
 		container_networks_refresh(all[i]);
-		if (*all[i]->sandbox_id && !container_state_is_up(all[i]->state))
+		if (*all[i]->sandbox_id && all[i]->vm != CONTAINER_VM_RUN &&
+		    !container_state_is_up(all[i]->state))
 			container_networks_down(all[i]);
 	}
 	containers_snapshot_free(all, n);

@@ -40,6 +40,30 @@ t_a_stopped_daemon_cuts_nobody_off() {
 	local n; for n in aa bb; do [ "$(docker exec $n grep -c 'bytes from' /tmp/pings)" -ge 45 ] || { docker exec $n tail -3 /tmp/pings; return 1; }; done
 	all_well; agree
 }
+t_killed_in_the_middle_of_starts() {
+	local i state
+	for i in 1 2 3 4 5 6; do
+		docker create --name cc --network mesh -p 18481:80 busybox sleep 3600 >/dev/null
+		docker start cc >/dev/null 2>&1 & nap 350; arcad_kill9; wait $! || true; arcad_start
+		state=$(docker inspect -f '{{.State.Status}}' cc); echo "round $i: $state"; agree
+		[ "$state" = running ] || docker start cc >/dev/null
+		in_time cc "$(ip_of aa)"; in_time bb "$(ip_of cc)"; agree
+		eq "$(docker port cc | head -1)" "80/tcp -> 0.0.0.0:18481"; docker rm -f cc >/dev/null
+	done
+	all_well; until_true 20 taps_are_vms
+}
+t_killed_in_the_middle_of_connects() {
+	local i; up dd other
+	for i in 1 2 3 4 5; do
+		docker network connect mesh dd >/dev/null 2>&1 & nap 120; arcad_kill9; wait $! || true; arcad_start
+		docker network connect mesh dd 2>/dev/null || true
+		in_time dd "$(ip_of aa)"; in_time aa "$(ip_of dd)"; agree
+		docker network disconnect mesh dd >/dev/null 2>&1 & nap 120; arcad_kill9; wait $! || true; arcad_start
+		docker network disconnect mesh dd 2>/dev/null || true
+		eq "$(docker exec dd ls /sys/class/net | sort | xargs)" "eth0 lo"; agree
+	done
+	docker rm -f dd >/dev/null; all_well
+}
 t_nothing_is_left() {
 	docker rm -f aa bb >/dev/null; docker network rm mesh other >/dev/null; until_true 20 taps_are_vms; eq "$(ss -Hltn 'sport >= :18480 and sport <= :18484')" ""
 }
