@@ -79,10 +79,8 @@ int vmnet_unplug(struct underlay *underlay, struct sandbox *sb, const char *netw
 		 const char *endpoint_id, struct err *err)
 {
 	char name[IF_NAMESIZE];
-	int r;
 
 	vmnet_port_name(endpoint_id, name);
-	r = sandbox_nic_remove(sb, name, err);
-	vmnet_port_close(underlay, network_id, endpoint_id);
-	return r;
+	vmnet_port_close(underlay, network_id, endpoint_id); /* the guest may take its time */
+	return sandbox_nic_remove(sb, name, err);
 }
