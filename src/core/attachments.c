@@ -133,6 +133,7 @@ static void attachment_leave(struct attachment *a)
 	rank_lock(&meshes->lock);
 	if (a->member) {
 		attachment_undefer(a);
+		attachment_uncount(a);
 		DL_DELETE(meshes->list, a);
 		mesh_leave(TAKE_PTR(a->member));
 		mesh_give(meshes, a->live);

@@ -32,8 +32,10 @@ struct meshes {
 	struct attachment *list;     /* of all that have a member */
 	struct attachment *deferred; /* those whose message waits; oldest first */
 	size_t starting;	     /* containers that join and do not run yet */
-	size_t under_way;	     /* messages */
+	size_t under_way;	     /* messages that count: answered or late ones do not */
 	bool held;
+	bool patient;			 /* a timer looks for late ones */
+	struct loop_timer *patience;	 /* loop thread */
 	unsigned int rotate_s;		 /* 0: keys are not rotated */
 	struct loop_timer *rotate_timer; /* loop thread */
 };
@@ -51,8 +53,9 @@ struct attachment {
 	char network_id[ID_BUF];
 	struct live_mesh *live;
 	struct mesh_member *member; /* NULL: it has left */
-	bool ready, retrying, waits;
+	bool ready, retrying, waits, counts;
 	struct attachment *next_deferred, *prev_deferred;
+	int64_t sent_ns;	  /* monotonic, of the message that counts */
 	int64_t key_since_ns;	  /* monotonic */
 	struct loop_timer *timer; /* loop thread */
 	struct attachment *next, *prev;
@@ -74,6 +77,7 @@ void mesh_give(struct meshes *meshes, struct live_mesh *live);
 int mesh_peer_fill(const struct mesh_peer *from, Arca__V1__Peer *to);
 int attachment_send(void *user, const struct mesh_update *update); /* a mesh_send_fn */
 void attachment_undefer(struct attachment *a);
+void attachment_uncount(struct attachment *a);
 void meshes_flush(struct meshes *meshes); /* messages that wait, as far as they may be sent */
 void attachment_unref(struct attachment *a);
 

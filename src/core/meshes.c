@@ -4,6 +4,8 @@
  *
  * What a message wakes in a VM takes a processor from the start that caused it. So while something
  * is being started, ATTACH_MEANWHILE messages are under way at once; the rest follow when it runs.
+ * One that is not answered within ATTACH_LATE_MS does not count: a VM that is mute delays what the
+ * others are told by that, once, however many starts follow each other.
  * A call that fails for another reason than the VM's end is followed by the whole list after
  * ATTACH_RETRY_MS.
  */
@@ -25,6 +27,7 @@
 
 #define ATTACH_RETRY_MS 1000
 #define ATTACH_MEANWHILE 1
+#define ATTACH_LATE_MS 250
 
 /**
  * meshes_new() - No network has a member yet
@@ -55,6 +58,15 @@ static void meshes_unref(struct meshes *meshes)
 	free(meshes);
 }
 
+static void patience_disarm(void *user)
+{
+	struct meshes *meshes = user;
+
+	if (meshes->patience)
+		loop_timer_remove(meshes->patience);
+	meshes->patience = NULL;
+}
+
 /**
  * meshes_free() - Let go of it
  * @meshes: All attachments have ended; calls of theirs may be under way. NULL is fine
@@ -64,6 +76,8 @@ void meshes_free(struct meshes *meshes)
 	if (!meshes)
 		return;
 	meshes_rotate_no_more(meshes);
+	(void)loop_call(meshes->core->loop, patience_disarm,
+			meshes); /* a loop that is gone has none */
 	meshes_unref(meshes);
 }
 
@@ -174,12 +188,70 @@ static void attachment_on_reply(void *user UNUSED, ProtobufCMessage *message)
 	protobuf_c_message_free_unpacked(message, NULL);
 }
 
+/* What waits must not wait for somebody who never answers. */
+static void patience_due(void *user);
+
+static void patience_arm(void *user)
+{
+	struct meshes *meshes = user;
+
+	if (loop_timer_add(meshes->core->loop, ATTACH_LATE_MS, patience_due, meshes,
+			   &meshes->patience) == 0)
+		return;
+	rank_lock(&meshes->lock);
+	meshes->patient = false; /* the next that is deferred tries again */
+	rank_unlock(&meshes->lock);
+}
+
+static void patience_due(void *user)
+{
+	struct meshes *meshes = user;
+	int64_t late_ns = clock_monotonic_ns() - ATTACH_LATE_MS * NSEC_PER_MSEC;
+	struct attachment *a;
+	bool again;
+
+	patience_disarm(meshes);
+	rank_lock(&meshes->lock);
+	DL_FOREACH (meshes->list, a)
+		if (a->counts && a->sent_ns <= late_ns)
+			attachment_uncount(a);
+	meshes_flush(meshes);
+	again = meshes->patient = meshes->deferred != NULL;
+	rank_unlock(&meshes->lock);
+	if (again)
+		patience_arm(meshes);
+}
+
+/* meshes->lock held, as for all below. */
 static void attachment_defer(struct attachment *a)
 {
+	struct meshes *meshes = a->meshes;
+
 	if (a->waits)
 		return;
 	a->waits = true;
-	DL_APPEND2(a->meshes->deferred, a, prev_deferred, next_deferred);
+	DL_APPEND2(meshes->deferred, a, prev_deferred, next_deferred);
+	if (!meshes->patient)
+		meshes->patient = loop_post(meshes->core->loop, patience_arm, meshes) == 0;
+}
+
+static void attachment_count(struct attachment *a)
+{
+	a->counts = true;
+	a->sent_ns = clock_monotonic_ns();
+	a->meshes->under_way++;
+}
+
+/**
+ * attachment_uncount() - Its message holds up nobody any more
+ * @a: Attachment, whether one is under way or not; meshes->lock held
+ */
+void attachment_uncount(struct attachment *a)
+{
+	if (!a->counts)
+		return;
+	a->counts = false;
+	a->meshes->under_way--;
 }
 
 /**
@@ -217,7 +289,7 @@ static void attachment_on_closed(void *user, enum rpc_status status, const char 
 		log_warn("container %.12s does not take its peers on network %.12s: %s",
 			 a->container_id, a->network_id, text ?: "");
 	rank_lock(&a->meshes->lock);
-	a->meshes->under_way--;
+	attachment_uncount(a);
 	if (a->member) {
 		mesh_acked(a->member, status == RPC_OK);
 		if (status != RPC_OK && status != RPC_UNAVAILABLE)
@@ -284,7 +356,7 @@ int attachment_send(void *user, const struct mesh_update *update)
 				    &arca__v1__empty__descriptor, &ops, a, &stream);
 	if (r == 0) {
 		rpc_stream_close_send(stream);
-		meshes->under_way++;
+		attachment_count(a);
 	} else {
 		atomic_fetch_sub(&a->refs, 1); /* not the last: the run has one */
 	}

@@ -29,6 +29,18 @@ agree() { # rows and what runs: who runs on mesh has an address there, who does 
 	done
 	eq "$(docker network inspect mesh | jq -r '[.[0].Containers[].Name] | sort | join(" ")')" "$(docker ps --filter network=mesh --format '{{.Names}}' | sort | xargs)"
 }
+hanging_start() { # NAME: a start under way whose VM is stopped; $HUNG is the VM, $RUN the client
+	local id file i; id=$(docker create --name "$1" --network other busybox sleep 300); file=$ROOT/exec/vm/$id/vm.json
+	for i in 1 2 3 4 5 6 7 8; do
+		until_true 20 eval '[ "$(all_vm_pids | wc -l)" -gt "$(vm_pids | wc -l)" ]' # one is ready
+		docker start "$1" >/dev/null 2>&1 & RUN=$!
+		until [ -s "$file" ]; do [ -d /proc/$RUN ] || break; done
+		HUNG=$(sed 's/.*"pid":\([0-9]*\).*/\1/' "$file"); kill -STOP "$HUNG"; sleep 0.5
+		[ "$(docker inspect -f '{{.State.Status}}' "$1")" = running ] || return 0
+		kill -CONT "$HUNG"; wait $RUN || true; docker stop -t 0 "$1" >/dev/null
+	done
+	skip "every start was faster"
+}
 
 t_first_two_that_stay() {
 	image busybox; docker network create --subnet 10.81.0.0/24 mesh >/dev/null; docker network create --subnet 10.82.0.0/24 other >/dev/null
@@ -63,6 +75,13 @@ t_killed_in_the_middle_of_connects() {
 		eq "$(docker exec dd ls /sys/class/net | sort | xargs)" "eth0 lo"; agree
 	done
 	docker rm -f dd >/dev/null; all_well
+}
+t_an_agent_that_does_not_answer_holds_up_nobody() {
+	local pid gone; up hh; up ii mesh --ip 10.81.0.77; up jj other; pid=$(vm_of hh); gone=$(ip_of ii); in_time hh "$gone"; kill -STOP "$pid"
+	docker rm -f ii >/dev/null # a message that nobody answers
+	hanging_start late; docker network connect mesh jj; in_time bb "$(ip_of jj)" 3; in_time aa "$(ip_of jj)" 3
+	kill -CONT "$HUNG"; wait "$RUN" || true; up kk; in_time kk "$(ip_of bb)" 4
+	kill -CONT "$pid"; in_time hh "$(ip_of jj)"; in_time kk "$(ip_of hh)"; silent hh "$gone"; docker rm -f hh jj kk late >/dev/null; all_well; agree
 }
 t_nothing_is_left() {
 	docker rm -f aa bb >/dev/null; docker network rm mesh other >/dev/null; until_true 20 taps_are_vms; eq "$(ss -Hltn 'sport >= :18480 and sport <= :18484')" ""
