@@ -425,6 +425,32 @@ static int add_vmnet(struct attachments *all, const struct network_endpoint *e, 
 	return r;
 }
 
+static void detach_on_reply(void *user UNUSED, ProtobufCMessage *message)
+{
+	protobuf_c_message_free_unpacked(message, NULL);
+}
+
+static void detach_on_closed(void *user UNUSED, enum rpc_status status UNUSED,
+			     const char *text UNUSED)
+{
+}
+
+/* What the VM may have and nobody wants, as soon as its agent answers. An Attach that was given up
+ * may still be on its way there; this comes after it. */
+static void detach_later(const struct attachments *all, const char *network_id)
+{
+	static const struct rpc_stream_ops ops = {.message = detach_on_reply,
+						  .closed = detach_on_closed};
+	Arca__V1__DetachNetworkRequest request = ARCA__V1__DETACH_NETWORK_REQUEST__INIT;
+	struct rpc_stream *stream;
+
+	request.container_id = (char *)all->container_id;
+	request.network_id = (char *)network_id;
+	if (rpc_stream_open(sandbox_rpc(all->sb), "/arca.v1.Network/Detach", &request.base,
+			    &arca__v1__empty__descriptor, &ops, NULL, &stream) == 0)
+		rpc_stream_close_send(stream);
+}
+
 /**
  * attachments_add() - A container that runs joins one more network
  * @all:      Attachments; the container's verb lock is held
@@ -436,8 +462,8 @@ static int add_vmnet(struct attachments *all, const struct network_endpoint *e, 
 int attachments_add(struct attachments *all, const struct network_endpoint *endpoint,
 		    struct err *err)
 {
-	unsigned int index = attachments_free_index(all);
 	uint8_t key[VM_KEY_LEN];
+	unsigned int index;
 	struct attachment *a;
 	int r;
 
@@ -445,15 +471,23 @@ int attachments_add(struct attachments *all, const struct network_endpoint *endp
 		return add_vmnet(all, endpoint, err);
 	if (!endpoint_is_meshed(endpoint))
 		return 0;
+	r = attachments_remove(all, endpoint->network_id, err); /* that could not be before */
+	if (r < 0)
+		return r;
+	index = attachments_free_index(all);
 	if (index > ATTACH_INDEX_MAX)
 		return err_user(err, ERR_INVALID, "a container can be on %d networks at once",
 				ATTACH_INDEX_MAX + 1);
 	r = add_call(all, endpoint, index, key, err);
-	if (r < 0)
+	if (r == 0) {
+		r = attachments_join(all, endpoint, index, key, &a);
+		if (r < 0)
+			err_sys(err, r, "cannot join network %.12s", endpoint->network_id);
+	}
+	if (r < 0) {
+		detach_later(all, endpoint->network_id);
 		return r;
-	r = attachments_join(all, endpoint, index, key, &a);
-	if (r < 0)
-		return err_sys(err, r, "cannot join network %.12s", endpoint->network_id);
+	}
 	attachment_set_ready(a, true);
 	return 0;
 }
@@ -464,7 +498,8 @@ int attachments_add(struct attachments *all, const struct network_endpoint *endp
  * @network_id: Network; one that it is not on is left alone
  * @err:	Filled on failure
  *
- * Its peers forget it in any case.
+ * Its peers forget it in any case. After a failure it is still here, so that the next call tries
+ * again and its index is not given to another.
  *
  * Return: 0 or a negative errno
  */
@@ -488,6 +523,8 @@ int attachments_remove(struct attachments *all, const char *network_id, struct e
 
 		r = r == 0 ? unplugged : r;
 	}
+	if (r != 0)
+		return r < 0 ? r : -EPROTO;
 	for (size_t i = 0; i < all->n; i++) {
 		if (all->v[i] != a)
 			continue;
@@ -495,7 +532,7 @@ int attachments_remove(struct attachments *all, const char *network_id, struct e
 		break;
 	}
 	attachment_unref(a);
-	return r <= 0 ? r : -EPROTO;
+	return 0;
 }
 
 static const Arca__V1__NetworkState *state_find(const Arca__V1__HelloResponse *hello,
@@ -542,6 +579,35 @@ static int resume_missing(struct attachments *all, const struct network_endpoint
 	return attachments_add(all, e, err);
 }
 
+/* Left by a daemon that was killed while it undid something. */
+static void resume_detach(const struct attachments *all, const struct network_endpoints *endpoints,
+			  const Arca__V1__HelloResponse *hello)
+{
+	for (size_t i = 0; i < hello->n_networks; i++) {
+		const Arca__V1__NetworkState *state = hello->networks[i];
+		bool wanted = false;
+
+		for (size_t k = 0; k < endpoints->n; k++)
+			wanted |= (endpoint_is_meshed(&endpoints->items[k]) ||
+				   network_endpoint_is_vmnet(&endpoints->items[k])) &&
+				  str_eq(endpoints->items[k].network_id, state->network_id);
+		if (!wanted && str_eq(state->container_id, all->container_id))
+			detach_later(all, state->network_id);
+	}
+}
+
+static void resume_attach(struct attachments *all, const struct network_endpoints *endpoints)
+{
+	for (size_t i = 0; i < endpoints->n; i++) {
+		const struct network_endpoint *e = &endpoints->items[i];
+		struct err err = {0};
+
+		if (!attachments_find(all, e->network_id) && resume_missing(all, e, &err) < 0)
+			log_error("container %.12s: is not on network %.12s any more: %s",
+				  all->container_id, e->network_id, err.msg);
+	}
+}
+
 /**
  * attachments_resume() - What a VM that a new daemon found is attached to
  * @meshes:	  Manager
@@ -553,7 +619,7 @@ static int resume_missing(struct attachments *all, const struct network_endpoint
  * @err:	  Filled on failure
  *
  * What the rows have and the VM has not is attached; what the VM has and the rows have not is
- * detached.
+ * detached. What cannot be attached is no reason to give the container up.
  *
  * Return: 0 or a negative errno
  */
@@ -563,22 +629,20 @@ int attachments_resume(struct meshes *meshes, const char *container_id, struct s
 		       struct err *err)
 {
 	struct attachments *all = attachments_new(meshes, container_id, sb);
-	int r = all ? 0 : -ENOMEM;
+	int r = 0;
 
+	if (!all)
+		return err_oom(err);
+	resume_detach(all, endpoints, hello);
 	for (size_t i = 0; i < endpoints->n && r == 0; i++)
 		r = resume_one(all, &endpoints->items[i], hello);
 	if (r < 0) {
 		attachments_end(all, false);
 		return err_sys(err, r, "cannot join the networks of %.12s", container_id);
 	}
-	for (size_t i = 0; i < endpoints->n && r == 0; i++)
-		if (!attachments_find(all, endpoints->items[i].network_id))
-			r = resume_missing(all, &endpoints->items[i], err);
-	if (r < 0)
-		attachments_end(all, false);
-	else
-		*ret = all;
-	return r;
+	resume_attach(all, endpoints);
+	*ret = all;
+	return 0;
 }
 
 /**
@@ -601,7 +665,7 @@ int attachments_renamed(struct attachments *all, const struct network_endpoints 
 		rank_lock(&a->meshes->lock);
 		mesh_peer_done(&a->peer);
 		r = peer_names(e->dns_names, &a->peer);
-		if (r == 0)
+		if (r == 0 && a->member)
 			r = mesh_change(a->member, &a->peer);
 		rank_unlock(&a->meshes->lock);
 	}

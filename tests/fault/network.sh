@@ -83,6 +83,15 @@ t_an_agent_that_does_not_answer_holds_up_nobody() {
 	kill -CONT "$HUNG"; wait "$RUN" || true; up kk; in_time kk "$(ip_of bb)" 4
 	kill -CONT "$pid"; in_time hh "$(ip_of jj)"; in_time kk "$(ip_of hh)"; silent hh "$gone"; docker rm -f hh jj kk late >/dev/null; all_well; agree
 }
+t_connect_to_a_mute_agent_can_be_repeated() {
+	local pid; up ll; pid=$(vm_of ll); kill -STOP "$pid"
+	fails docker network connect other ll >/dev/null; kill -CONT "$pid"; sleep 1
+	eq "$(docker exec ll ls /sys/class/net | sort | xargs)" "eth0 lo"; agree
+	up mm other; docker network connect other ll; in_time ll "$(ip_of mm other)"; in_time mm "$(ip_of ll other)"
+	kill -STOP "$pid"; fails docker network disconnect other ll >/dev/null; docker rename ll lll; docker rename lll ll; kill -CONT "$pid"
+	docker network disconnect other ll || true; eq "$(docker exec ll ls /sys/class/net | sort | xargs)" "eth0 lo"
+	docker network connect other ll; in_time ll "$(ip_of mm other)"; in_time mm "$(ip_of ll other)"; docker rm -f ll mm >/dev/null
+}
 t_nothing_is_left() {
 	docker rm -f aa bb >/dev/null; docker network rm mesh other >/dev/null; until_true 20 taps_are_vms; eq "$(ss -Hltn 'sport >= :18480 and sport <= :18484')" ""
 }
