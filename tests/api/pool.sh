@@ -4,9 +4,9 @@
 . "$(dirname "$0")/../lib.sh"
 drun() { docker run --rm --network none "$@"; }
 members() { find "$ROOT/exec/vm" -maxdepth 1 -name 'pool-*' -printf '%f\n' 2>/dev/null | sort; }
-both_ready() { # two members, each of which was said to be ready
+both_ready() { # two members, each of which was said to be ready, of the default shape or of ${MIB} MiB
 	local m n=0
-	for m in $(members); do grep -q "${m:0:12} .*is ready" "$ROOT/arcad.log" || return; n=$((n + 1)); done
+	for m in $(members); do grep -q "${m:0:12} .* ${MIB:-512} MiB is ready" "$ROOT/arcad.log" || return; n=$((n + 1)); done
 	[ $n = 2 ]
 }
 filled() { until_true 60 both_ready; }
@@ -63,7 +63,7 @@ t_a_member_that_died_costs_nothing() {
 t_the_pool_follows_the_shape_asked_for() {
 	drun -m 1g busybox true
 	until_true 60 sh -c "[ \$(grep 'is ready' $ROOT/arcad.log | grep -vc ' 512 MiB') -ge 2 ]"
-	filled
+	MIB=$(grep 'is ready' "$ROOT/arcad.log" | grep -v ' 512 MiB' | tail -1 | sed 's/.* and \([0-9]*\) MiB.*/\1/') filled
 	local n; n=$(claims)
 	eq "$(drun -m 1g busybox echo hi)" hi
 	eq "$(claims)" $((n + 1))
