@@ -118,6 +118,10 @@ static const struct argv_row argv_rows[] = {
 	{0, "-device", "pcie-root-port,id=rp1,chassis=2,addr=0x11"},
 	{0, "-device", "pcie-root-port,id=rp2,chassis=3,addr=0x12"},
 	{0, "-device", "pcie-root-port,id=rp3,chassis=4,addr=0x13"},
+	{0, "-device", "pcie-root-port,id=rp4,chassis=5,addr=0x14"},
+	{0, "-device", "pcie-root-port,id=rp5,chassis=6,addr=0x15"},
+	{0, "-device", "pcie-root-port,id=rp6,chassis=7,addr=0x16"},
+	{0, "-device", "pcie-root-port,id=rp7,chassis=8,addr=0x17"},
 
 	/* state travels without QEMU's own run state: a clone runs as soon as it is told to */
 	{0, "-global", "migration.store-global-state=off"},

@@ -159,41 +159,13 @@ static int pool_rename(struct sandbox *sb, const char *id, struct err *err)
 	return r < 0 ? err_sys(err, r, "cannot rename %s", sb->dir) : 0;
 }
 
-static int pool_swap_disks(struct sandbox *sb, const struct sandbox_spec *spec, struct err *err)
-{
-	json_t *root = json_pack("{s:s,s:s,s:b,s:{s:s,s:b,s:s}}", "driver", "vmdk", "node-name",
-				 "root-disk", "read-only", 1, "file", "driver", "file", "read-only",
-				 1, "filename", spec->root_disk);
-	json_t *upper = json_pack("{s:s,s:s,s:s,s:s}", "driver", "file", "node-name", "upper-disk",
-				  "discard", "unmap", "filename", spec->upper_disk);
-	json_t *swap =
-		json_pack("{s:[{s:s,s:s,s:b,s:s},{s:s,s:s,s:s,s:s}]}", "options", "driver", "raw",
-			  "node-name", "root", "read-only", 1, "file", "root-disk", "driver", "raw",
-			  "node-name", "upper", "discard", "unmap", "file", "upper-disk");
-	const struct qmp_cmd cmds[] = {
-		{.name = "blockdev-add", .args = root},
-		{.name = "blockdev-add", .args = upper},
-		{.name = "blockdev-reopen", .args = swap},
-	};
-	int r;
-
-	if (root && upper && swap)
-		r = qmp_run(sb->qmp, cmds, ARRAY_SIZE(cmds), SANDBOX_QMP_TIMEOUT_MS, NULL, err);
-	else
-		r = err_oom(err);
-	json_decref(root);
-	json_decref(upper);
-	json_decref(swap);
-	return r;
-}
-
 static int pool_hand_over(struct sandbox *sb, const struct sandbox_spec *spec, struct err *err)
 {
 	_cleanup_free_ char *upper = NULL;
 	int r = pool_rename(sb, spec->id, err);
 
 	if (r == 0)
-		r = pool_swap_disks(sb, spec, err);
+		r = sandbox_disks_put(sb, spec->root_disk, spec->upper_disk, err);
 	if (r < 0)
 		return r;
 	upper = sandbox_own_upper(sb);
@@ -435,7 +407,7 @@ void pool_free(struct pool *pool)
 
 /*
  * The image with the constant capacity of all root disks, and a descriptor for it, as the argv and
- * pool_swap_disks() expect of a root disk. Small, and made anew at each start: the image may have
+ * sandbox_disks_put() expect of a root disk. Small, and made anew at each start: the image may have
  * changed.
  */
 static int pool_make_root(struct pool *pool, const char *image, struct err *err)

@@ -5,10 +5,17 @@
 #include <jansson.h>
 #include <stddef.h>
 
+#include "base/cleanup.h"
 #include "base/err.h"
 
 struct loop;
 struct qmp;
+
+static inline void cleanup_qmp_json(json_t **json)
+{
+	json_decref(*json);
+}
+#define _cleanup_qmp_json_ _cleanup_(cleanup_qmp_json)
 
 #define QMP_LINE_MAX (1024 * 1024) /* one message of QEMU's, bytes; longer ends the connection */
 #define QMP_PIPELINE_MAX 8	   /* commands in one go */

@@ -132,6 +132,7 @@ int sandbox_new(struct vmm *vmm, const char *id, struct sandbox **ret_sandbox)
 	sb->nic.fd = -EBADF;
 	sb->id = strdup(id);
 	sb->dir = str_format("%s/%s", vmm->run_dir, id);
+	pthread_mutex_init(&sb->slots_lock, NULL);
 	pthread_mutex_init(&sb->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -697,6 +698,7 @@ void sandbox_free(struct sandbox *sb)
 		sandbox_remove_dir(sb);
 	pthread_cond_destroy(&sb->cond);
 	pthread_mutex_destroy(&sb->lock);
+	pthread_mutex_destroy(&sb->slots_lock);
 	free(sb->id);
 	free(sb->dir);
 	free(sb);

@@ -35,7 +35,8 @@ struct sandbox {
 	bool owns_dir;			/* dir was made, or taken over, by us */
 	struct loop_timer *hello_timer; /* owned; loop thread; until Hello is answered */
 
-	pthread_mutex_t lock; /* guards what follows */
+	pthread_mutex_t slots_lock; /* who plugs something; before lock */
+	pthread_mutex_t lock;	    /* guards what follows */
 	pthread_cond_t cond;
 	sandbox_gone_fn gone; /* NULL once nobody is to be told */
 	void *user;
@@ -60,6 +61,8 @@ void sandbox_fill_hello(const struct sandbox *sb, Arca__V1__HelloRequest *hello,
 			Arca__V1__Underlay *underlay);
 void sandbox_keep_keys(struct sandbox *sb, const Arca__V1__HelloResponse *hello);
 char *sandbox_own_upper(const struct sandbox *sb);
+int sandbox_disks_put(struct sandbox *sb, const char *root_disk, const char *upper_disk,
+		      struct err *err);
 bool sandbox_publish(struct sandbox *sb, sandbox_gone_fn gone, void *user);
 void sandbox_on_gone(void *user);
 int sandbox_open_qmp(struct sandbox *sb);

@@ -115,12 +115,21 @@ const struct vm_nic *sandbox_nic(const struct sandbox *sb); /* borrowed; index 0
 /* Public keys that the VM has made ahead; waits for them. Zeros where there is none. */
 int sandbox_keys(struct sandbox *sb, unsigned int timeout_ms,
 		 uint8_t keys[static VM_NIC_KEYS][VM_KEY_LEN], struct err *err);
-/* Network cards for later, in slots of their own: see sandbox_nic.c. `name` is the card's for good.
- */
-#define SANDBOX_NIC_SLOTS 4
+/* Network cards and containers for later, each in a slot: see sandbox_slot.c. */
+#define SANDBOX_SLOTS 8
+/* `name` is the card's for good. */
 int sandbox_nic_add(struct sandbox *sb, const char *name, const struct vm_nic *nic,
 		    unsigned int *ret_slot, struct err *err);
 int sandbox_nic_remove(struct sandbox *sb, const char *name, struct err *err);
+/* Disks of another container than the one the VM was started for: see sandbox_disk.c. */
+struct sandbox_serials {
+	char root[20], upper[20];
+};
+void sandbox_disk_serials(const char *id, struct sandbox_serials *ret_serials);
+int sandbox_disks_add(struct sandbox *sb, const char *id, const char *root_disk,
+		      const char *upper_disk, struct err *err);
+int sandbox_disks_remove(struct sandbox *sb, const char *id, struct err *err);
+int sandbox_disks_release(struct sandbox *sb, struct err *err);
 /* Ask the agent to unmount and power off, up to timeout_ms, then SIGKILL QEMU; waits until it is
  * gone. Not on the loop thread. */
 void sandbox_stop(struct sandbox *sb, unsigned int timeout_ms);
