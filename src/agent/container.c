@@ -43,15 +43,36 @@ struct container *container_find(struct agent *agent, const char *id)
 	return NULL;
 }
 
-/* A seed that boot made, if one is left that fits; else one made now. */
-static int container_take_seed(struct agent *agent, unsigned long flags, struct seed **ret_seed)
+/* In the network namespace of another container. Whose that is, or was, does not matter. */
+static int container_join_seed(struct agent *agent, const Arca__V1__ContainerSpec *spec,
+			       struct seed **ret_seed, struct err *err)
 {
+	const struct container *other = container_find(agent, spec->join_network);
+	int r;
+
+	if (!other || !other->init_alive)
+		return err_user(err, ERR_UNAVAILABLE, "container %s is not running",
+				spec->join_network);
+	r = seed_new(agent, seed_flags(spec), other->seed->ns_fds[SEED_NS_NETWORK], ret_seed);
+	return r < 0 ? err_sys(err, r, "cannot make namespaces") : 0;
+}
+
+/* A seed that boot made, if one is left that fits; else one made now. */
+static int container_take_seed(struct agent *agent, const Arca__V1__ContainerSpec *spec,
+			       struct seed **ret_seed, struct err *err)
+{
+	unsigned long flags = seed_flags(spec);
+	int r;
+
+	if (!str_empty(spec->join_network))
+		return container_join_seed(agent, spec, ret_seed, err);
 	for (size_t i = 0; i < ARRAY_SIZE(agent->seeds); i++)
 		if (agent->seeds[i] && agent->seeds[i]->ns_flags == flags) {
 			*ret_seed = TAKE_PTR(agent->seeds[i]);
 			return 0;
 		}
-	return seed_new(agent, flags, ret_seed);
+	r = seed_new(agent, flags, -EBADF, ret_seed);
+	return r < 0 ? err_sys(err, r, "cannot make namespaces") : 0;
 }
 
 static void container_free(struct container *c)
@@ -114,9 +135,9 @@ int container_new(struct agent *agent, const Arca__V1__ContainerSpec *spec,
 	r = rootfs_mount(spec, &c->rootfs, err);
 	if (r < 0)
 		return r;
-	r = container_take_seed(agent, seed_flags(spec), &c->seed);
+	r = container_take_seed(agent, spec, &c->seed, err);
 	if (r < 0)
-		return err_sys(err, r, "cannot make namespaces");
+		return r;
 	/* What every container may is in force already. */
 	if (spec->n_devices || spec->privileged) {
 		r = devices_limit(&c->seed->cgroup, spec);

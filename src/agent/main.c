@@ -75,7 +75,7 @@ static int main_prepare(struct agent *agent)
 		return r;
 	networks_boot(&agent->networks); /* before the seeds, which have their sysctls from here */
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(agent->seeds); i++)
-		r = seed_new(agent, seed_flags(NULL), &agent->seeds[i]);
+		r = seed_new(agent, seed_flags(NULL), -EBADF, &agent->seeds[i]);
 	if (r < 0)
 		return r;
 	/* Not before: a seed would hold a copy of its mounts. */

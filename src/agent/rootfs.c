@@ -16,10 +16,12 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent/upper.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -29,12 +31,16 @@
 #define ROOTFS_DISKS_MAX 32
 #define ROOTFS_READ_AHEAD_KIB "1024"
 #define ROOTFS_UNMOUNT_TRIES 500
+#define ROOTFS_WAIT_MS 15000
 
 /* Which disk is which. A disk behind a name may be another one in a clone; its serial stays. */
 static struct rootfs_disk {
 	char name[16], serial[ROOTFS_SERIAL_MAX];
 } rootfs_disks[ROOTFS_DISKS_MAX];
 static size_t rootfs_n_disks;
+static size_t rootfs_n_boot; /* the first of them, which never go */
+
+static const struct timespec rootfs_pause = {.tv_nsec = 2 * NSEC_PER_MSEC};
 
 /* Return: whether the disk /sys/block/@name has a serial; @serial holds ROOTFS_SERIAL_MAX bytes */
 static bool rootfs_read_serial(const char *name, char *serial)
@@ -65,17 +71,27 @@ static void rootfs_set_read_ahead(const char *name)
 	(void)fs_write_all(fd, ROOTFS_READ_AHEAD_KIB, strlen(ROOTFS_READ_AHEAD_KIB));
 }
 
-/* Ask every disk for its serial; those that were known before keep their place. */
+static bool rootfs_is_of_boot(const char *name)
+{
+	for (size_t i = 0; i < rootfs_n_boot; i++) {
+		if (str_eq(rootfs_disks[i].name, name))
+			return true;
+	}
+	return false;
+}
+
+/* Ask every disk for its serial, but those that were there at boot. */
 static void rootfs_scan_disks(void)
 {
 	_cleanup_closedir_ DIR *dir = opendir("/sys/block");
 	struct dirent *e;
 
-	rootfs_n_disks = 0;
+	rootfs_n_disks = rootfs_n_boot;
 	while (dir && (e = readdir(dir)) && rootfs_n_disks < ROOTFS_DISKS_MAX) {
 		struct rootfs_disk *d = &rootfs_disks[rootfs_n_disks];
 
-		if (!str_starts(e->d_name, "vd") || strlen(e->d_name) >= sizeof(d->name))
+		if (!str_starts(e->d_name, "vd") || strlen(e->d_name) >= sizeof(d->name) ||
+		    rootfs_is_of_boot(e->d_name))
 			continue;
 		strcpy(d->name, e->d_name);
 		if (!rootfs_read_serial(d->name, d->serial))
@@ -85,23 +101,28 @@ static void rootfs_scan_disks(void)
 	}
 }
 
-static const struct rootfs_disk *rootfs_known_disk(const char *serial)
+static const struct rootfs_disk *rootfs_known_disk(const char *serial, size_t n)
 {
-	for (size_t i = 0; i < rootfs_n_disks; i++) {
+	for (size_t i = 0; i < n; i++) {
 		if (str_eq(rootfs_disks[i].serial, serial))
 			return &rootfs_disks[i];
 	}
 	return NULL;
 }
 
+/* One that was plugged in late may have gone since it was seen, and its name be another's. */
+static const struct rootfs_disk *rootfs_late_disk(const char *serial)
+{
+	rootfs_scan_disks();
+	return rootfs_known_disk(serial, rootfs_n_disks);
+}
+
 static int rootfs_find_disk(const char *serial, char **ret_device, struct err *err)
 {
-	const struct rootfs_disk *d = rootfs_known_disk(serial);
+	const struct rootfs_disk *d = rootfs_known_disk(serial, rootfs_n_boot);
 
-	if (!d) {
-		rootfs_scan_disks();
-		d = rootfs_known_disk(serial);
-	}
+	if (!d)
+		d = rootfs_late_disk(serial);
 	if (!d)
 		return err_sys(err, -ENODEV, "no disk with serial \"%s\"", serial);
 	*ret_device = str_format("/dev/%s", d->name);
@@ -115,6 +136,7 @@ void rootfs_boot(void)
 {
 	(void)mkdir(ROOTFS_DIR, 0700); /* a failure shows at the first mount */
 	rootfs_scan_disks();
+	rootfs_n_boot = rootfs_n_disks;
 	for (size_t i = 0; i < rootfs_n_disks; i++) {
 		_cleanup_free_ char *device = str_format("/dev/%s", rootfs_disks[i].name);
 
@@ -238,6 +260,16 @@ static int rootfs_make_overlay(const struct rootfs *rootfs, const char *upper, c
 	return 0;
 }
 
+/* The daemon has plugged the disks in; the kernel finds them in its own time. */
+static void rootfs_wait_disks(const Arca__V1__ContainerSpec *spec)
+{
+	int64_t end_ns = clock_monotonic_ns() + ROOTFS_WAIT_MS * NSEC_PER_MSEC;
+
+	while ((!rootfs_late_disk(spec->root_serial) || !rootfs_late_disk(spec->upper_serial)) &&
+	       clock_monotonic_ns() < end_ns)
+		(void)nanosleep(&rootfs_pause, NULL); /* a shorter one is fine */
+}
+
 /**
  * rootfs_mount() - Mount a container's disks and make its overlay
  * @spec:	Container; the id becomes part of paths and is checked
@@ -259,6 +291,8 @@ int rootfs_mount(const Arca__V1__ContainerSpec *spec, struct rootfs *ret_rootfs,
 		return err_oom(err);
 	if (mkdir(rootfs.dir, 0700) < 0)
 		return err_sys(err, -errno, "cannot make %s", rootfs.dir);
+	if (!str_empty(spec->join_network))
+		rootfs_wait_disks(spec);
 	r = rootfs_mount_lower(&rootfs, spec->root_serial, err);
 	if (r == 0)
 		r = rootfs_mount_upper(&rootfs, spec->upper_serial, err);

@@ -106,10 +106,12 @@ static void seed_lock_pages(uint8_t *request)
 		_exit(1); /* the agent sees it go */
 }
 
-static int seed_prepare(unsigned long ns_flags, uint8_t *request)
+static int seed_prepare(unsigned long ns_flags, int join_network_fd, uint8_t *request)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC), r;
 
+	if (join_network_fd >= 0 && setns(join_network_fd, CLONE_NEWNET) < 0)
+		return -errno;
 	/* Keep nothing of the agent's: not its channel, not other containers' pipes. */
 	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
 		return -errno;
@@ -121,7 +123,7 @@ static int seed_prepare(unsigned long ns_flags, uint8_t *request)
 		return -errno;
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return -errno;
-	r = ns_flags & CLONE_NEWNET ? seed_loopback_up() : 0;
+	r = ns_flags & CLONE_NEWNET && join_network_fd < 0 ? seed_loopback_up() : 0;
 	if (r == 0)
 		r = stage_build();
 	seed_lock_pages(request);
@@ -152,15 +154,16 @@ static int seed_receive(struct seed_letter *ret_letter, int *fds)
 	return (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
 }
 
-static void seed_main(unsigned long ns_flags, uint8_t *request) __attribute__((noreturn));
-static void seed_main(unsigned long ns_flags, uint8_t *request)
+static void seed_main(unsigned long ns_flags, int join_network_fd, uint8_t *request)
+	__attribute__((noreturn));
+static void seed_main(unsigned long ns_flags, int join_network_fd, uint8_t *request)
 {
 	int fds[SEED_FDS_MAX], fixed[SEED_FDS_FIXED], used = 0, n, r;
 	struct seed_letter letter;
 	struct child_start start = {.report_fd = SEED_REPORT_FD, .ns_flags = ns_flags};
 	struct err err = {0};
 
-	r = seed_prepare(ns_flags, request);
+	r = seed_prepare(ns_flags, join_network_fd, request);
 	if (r < 0) {
 		(void)err_sys(&err, r, "cannot prepare namespaces");
 		report_fail(SEED_REPORT_FD, &err);
@@ -187,11 +190,11 @@ static void seed_main(unsigned long ns_flags, uint8_t *request)
 	child_run(&start);
 }
 
-static pid_t seed_clone(unsigned long ns_flags, int cgroup_fd, int *ret_pidfd)
+/* new: CLONE_NEW* to be made for it */
+static pid_t seed_clone(unsigned long new, int cgroup_fd, int *ret_pidfd)
 {
 	struct clone_args args = {
-		.flags = (ns_flags & ~(unsigned long)CLONE_NEWCGROUP) | CLONE_PIDFD |
-			 CLONE_INTO_CGROUP,
+		.flags = (new & ~(unsigned long)CLONE_NEWCGROUP) | CLONE_PIDFD | CLONE_INTO_CGROUP,
 		.pidfd = (uint64_t)(uintptr_t)ret_pidfd,
 		.exit_signal = SIGCHLD,
 		.cgroup = (uint64_t)cgroup_fd,
@@ -237,11 +240,12 @@ static void seed_hold_namespaces(struct seed *seed)
  * seed_network_fd() - Its network namespace
  * @seed: Seed, its namespaces not released
  *
- * Return: borrowed; -EBADF if it shares the VM's own
+ * Return: borrowed; -EBADF if it shares another's: the VM's, or another container's
  */
 int seed_network_fd(const struct seed *seed)
 {
-	return seed->ns_flags & CLONE_NEWNET ? seed->ns_fds[SEED_NS_NETWORK] : -EBADF;
+	return seed->ns_flags & CLONE_NEWNET && !seed->joined ? seed->ns_fds[SEED_NS_NETWORK]
+							      : -EBADF;
 }
 
 /**
@@ -271,15 +275,18 @@ static uint8_t *seed_map_request(void)
 
 /**
  * seed_new() - Make a seed and wait until it is ready
- * @agent:    Agent
- * @ns_flags: Namespaces of its own, from seed_flags()
- * @ret_seed: Set on success
+ * @agent:	     Agent
+ * @ns_flags:	     Namespaces of its own, from seed_flags()
+ * @join_network_fd: Network namespace to live in instead of a new one; -EBADF: none
+ * @ret_seed:	     Set on success
  *
  * Return: 0 or negative errno
  */
-int seed_new(struct agent *agent, unsigned long ns_flags, struct seed **ret_seed)
+int seed_new(struct agent *agent, unsigned long ns_flags, int join_network_fd,
+	     struct seed **ret_seed)
 {
 	_cleanup_(seed_freep) struct seed *seed = calloc(1, sizeof(*seed));
+	unsigned long joined = join_network_fd >= 0 ? CLONE_NEWNET : 0;
 	_cleanup_close_ int theirs = -EBADF;
 	int pair[2], r;
 
@@ -292,6 +299,7 @@ int seed_new(struct agent *agent, unsigned long ns_flags, struct seed **ret_seed
 	for (size_t i = 0; i < SEED_NS_MAX; i++)
 		seed->ns_fds[i] = -EBADF;
 	seed->ns_flags = ns_flags;
+	seed->joined = joined != 0;
 	r = cgroup_init(&seed->cgroup, agent->next_cgroup++);
 	if (r == 0)
 		r = devices_limit(&seed->cgroup, NULL);
@@ -301,7 +309,7 @@ int seed_new(struct agent *agent, unsigned long ns_flags, struct seed **ret_seed
 		return -errno;
 	seed->report_fd = pair[0];
 	theirs = pair[1];
-	seed->pid = seed_clone(ns_flags, seed->cgroup.fd, &seed->pidfd);
+	seed->pid = seed_clone(ns_flags & ~joined, seed->cgroup.fd, &seed->pidfd);
 	if (seed->pid < 0) {
 		r = seed->pid;
 		seed->pid = 0;
@@ -310,7 +318,7 @@ int seed_new(struct agent *agent, unsigned long ns_flags, struct seed **ret_seed
 	if (seed->pid == 0) {
 		if (theirs != SEED_REPORT_FD && dup3(theirs, SEED_REPORT_FD, O_CLOEXEC) < 0)
 			_exit(1);
-		seed_main(ns_flags, seed->request);
+		seed_main(ns_flags, join_network_fd, seed->request);
 	}
 	cleanup_close(&theirs);
 	theirs = -EBADF;

@@ -2,6 +2,7 @@
 /* seed.h - a process that lives in fresh namespaces already and waits for its container */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -29,13 +30,15 @@ struct seed {
 	int pidfd;		/* owned */
 	uint8_t *request;	/* owned: memory that both see */
 	int report_fd;		/* owned: our end */
-	unsigned long ns_flags; /* CLONE_NEW* it has */
+	unsigned long ns_flags; /* CLONE_NEW* that it has: not the VM's */
+	bool joined;		/* the network namespace among them is another container's */
 	struct cgroup cgroup;
 	int ns_fds[SEED_NS_MAX]; /* owned */
 };
 
 unsigned long seed_flags(const Arca__V1__ContainerSpec *spec);
-int seed_new(struct agent *agent, unsigned long ns_flags, struct seed **ret_seed);
+int seed_new(struct agent *agent, unsigned long ns_flags, int join_network_fd,
+	     struct seed **ret_seed);
 void seed_free(struct seed *seed);
 DEFINE_CLEANUP(struct seed *, seed_free)
 int seed_network_fd(const struct seed *seed);
