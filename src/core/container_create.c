@@ -60,7 +60,11 @@ static int create_endpoints(struct container *c, const struct container_create *
 	const char *mac;
 	int r;
 
-	r = container_networking_validate(c->host_config, create->networking_config, err);
+	r = container_join_validate(create->config, c->host_config, err);
+	if (r == 0 && container_join_name(c->cs, c->host_config) < 0)
+		r = err_oom(err);
+	if (r == 0)
+		r = container_networking_validate(create->networking_config, err);
 	if (r == 0)
 		r = network_settings_plan(c->cs->core->networks, c->config, c->host_config,
 					  create->networking_config, create->warnings,

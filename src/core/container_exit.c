@@ -26,7 +26,6 @@
 #include "core/containers.h"
 #include "core/exec.h"
 #include "core/jsonx.h"
-#include "vm/vm.h"
 
 #define RESTART_DELAY_MIN_MS 100
 #define RESTART_DELAY_MAX_MS 60000
@@ -229,7 +228,7 @@ int container_record_exit(struct container *c, const struct stdio_exit *exit, co
 }
 
 /**
- * container_run_end() - Power the VM of a run that is over off, and begin a restart's back-off
+ * container_run_end() - Leave the VM of a run that is over, and begin a restart's back-off
  * @run:     Run whose exit is recorded, reference stolen; its container's verb lock held
  * @discard: Its disk goes: no need to unmount it cleanly
  */
@@ -238,8 +237,7 @@ void container_run_end(struct container_run *run, bool discard)
 	struct container *c = run->c;
 	bool restart;
 
-	if (run->sb)
-		sandbox_stop(run->sb, discard || run->exit.lost ? 0 : CONTAINER_VM_STOP_MS);
+	machine_leave(run, discard || run->exit.lost ? 0 : CONTAINER_VM_STOP_MS);
 	rank_lock(&c->lock);
 	c->vm = CONTAINER_VM_NONE;
 	restart = c->state == CONTAINER_RESTARTING;

@@ -145,23 +145,37 @@ static json_t *inspect_network(struct container *c)
 	return out;
 }
 
-static int inspect_path(json_t *out, const char *key, const struct container *c, const char *name)
+static int inspect_path(json_t *out, const char *key, const char *dir, const char *name)
 {
-	_cleanup_free_ char *path = str_format("%s/%s", c->dir, name);
+	_cleanup_free_ char *path = str_format("%s/%s", dir, name);
 
 	return path ? jx_set_str(out, key, path) : -1;
 }
 
+/* Where the files are that say who it is on the network. */
+static char *inspect_files_dir(const struct container *c, const json_t *host_config)
+{
+	const char *other = container_joins(host_config);
+
+	if (!other || strlen(other) != ID_LEN)
+		return strdup(c->dir);
+	return str_format("%s/containers/%s", c->cs->core->config.data_root, other);
+}
+
 static int inspect_paths(json_t *out, struct container *c, const json_t *host_config)
 {
+	_cleanup_free_ char *files = inspect_files_dir(c, host_config);
 	char log[ID_LEN + 16];
 	bool kept = !str_eq(jx_str(json_object_get(host_config, "LogConfig"), "Type"), "none");
-	int r = inspect_path(out, "ResolvConfPath", c, "resolv.conf");
+	int r;
 
-	r |= inspect_path(out, "HostnamePath", c, "hostname");
-	r |= inspect_path(out, "HostsPath", c, "hosts");
+	if (!files)
+		return -1;
+	r = inspect_path(out, "ResolvConfPath", files, "resolv.conf");
+	r |= inspect_path(out, "HostnamePath", files, "hostname");
+	r |= inspect_path(out, "HostsPath", files, "hosts");
 	(void)snprintf(log, sizeof(log), "%s-json.log", c->id);
-	r |= kept ? inspect_path(out, "LogPath", c, log) : jx_set_str(out, "LogPath", "");
+	r |= kept ? inspect_path(out, "LogPath", c->dir, log) : jx_set_str(out, "LogPath", "");
 	return r;
 }
 

@@ -149,7 +149,7 @@ int container_kill_now(struct container *c, uint64_t exits, bool discard, struct
 	if (!run)
 		return 0;
 	log_warn("container %.12s: its guest does not obey SIGKILL, ending the VM", c->id);
-	sandbox_stop(run->sb, 0);
+	machine_kill(run);
 	container_run_unref(run);
 	r = container_wait_exits(c, exits, CONTAINER_KILL_WAIT_MS, NULL);
 	return r < 0 ? err_sys(err, r, "container %.12s does not end", c->id) : 0;

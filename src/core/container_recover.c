@@ -131,7 +131,7 @@ static void recover_found(struct container *c, struct container_run *run,
 	run->phase = RUN_FAILED;
 	run->started = false;
 	rank_unlock(&c->lock);
-	sandbox_stop(run->sb, CONTAINER_VM_STOP_MS);
+	machine_leave(run, CONTAINER_VM_STOP_MS);
 	container_run_drop(c);
 	recover_lost(c);
 }
@@ -139,8 +139,7 @@ static void recover_found(struct container *c, struct container_run *run,
 static void recover_vm(struct container *c)
 {
 	_cleanup_run_ struct container_run *run = NULL;
-	Arca__V1__HelloResponse *hello = NULL;
-	struct sandbox *sb = NULL;
+	const Arca__V1__HelloResponse *hello = NULL;
 	struct err err = {0};
 	int r;
 
@@ -148,21 +147,14 @@ static void recover_vm(struct container *c)
 	r = container_run_get(c, &run, &err);
 	rank_unlock(&c->lock);
 	if (r == 0)
-		r = sandbox_adopt(c->cs->core->vmm, c->id, container_run_gone, run, &sb, &hello,
-				  &err);
+		r = machine_adopt(c->cs->machines, run, c->vm_id, &hello, &err);
 	if (r < 0) {
-		if (r != -ENOENT)
-			log_error("container %.12s: cannot reach its virtual machine: %s", c->id,
-				  err.msg);
 		container_run_drop(c);
 		recover_lost(c);
 		return;
 	}
-	rank_lock(&c->lock); /* unlike at a start, the state says already that it runs */
-	run->sb = sb;
-	rank_unlock(&c->lock);
+	run->joined = c->vm_joined;
 	recover_found(c, run, hello);
-	arca__v1__hello_response__free_unpacked(hello, NULL);
 }
 
 static void recover_policy(struct container *c)
@@ -318,14 +310,9 @@ static void recovery_wait(struct recovery *rec)
 
 static bool recover_keep_vm(void *user, const char *id)
 {
-	struct containers *cs = user;
-	_cleanup_container_ struct container *c = NULL;
-	struct err err = {0};
+	const struct containers *cs = user;
 
-	if (containers_find(cs, id, &c, &err) < 0)
-		return false;
-	RANK_LOCK_SCOPE(state, &c->lock);
-	return c->adopting || c->vm != CONTAINER_VM_NONE;
+	return machines_know(cs->machines, id);
 }
 
 static int recover_count_row(void *user, struct store_row *row UNUSED)
@@ -363,6 +350,16 @@ static void recover_sweep_directories(struct containers *cs)
 	}
 }
 
+/* A VM does not end before all who are in it have been looked for. */
+static void recover_expect(struct containers *cs, struct container **all, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (all[i]->vm != CONTAINER_VM_NONE &&
+		    machines_expect(cs->machines, all[i]->vm_id) < 0)
+			log_error("container %.12s: no memory to look for its virtual machine",
+				  all[i]->id);
+}
+
 /**
  * containers_recover() - Bring rows, directories and VMs into agreement
  * @cs:	 Manager with its rows loaded
@@ -385,6 +382,7 @@ int containers_recover(struct containers *cs, struct err *err)
 	all = containers_snapshot(cs, &n);
 	if (!all)
 		return err_oom(err);
+	recover_expect(cs, all, n);
 	meshes_hold(cs->core->meshes);
 	rec->undone = 1; /* until all are begun */
 	for (size_t i = 0; i < n; i++) {

@@ -7,6 +7,8 @@
  * lock (or the only reference); values are copied under the state lock, SQL runs outside it.
  */
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -74,11 +76,14 @@ int container_row_save(struct container *c)
 	_cleanup_free_ char *error = NULL, *rootfs = NULL;
 	const char *state;
 	int64_t started_ns, finished_ns;
-	int vm, code, oom, restarts, by_user, r;
+	int vm, joined, code, oom, restarts, by_user, r;
+	char vm_id[ID_BUF];
 
 	rank_lock(&c->lock);
 	state = container_state_name(c->state);
 	vm = (int)c->vm;
+	joined = c->vm_joined;
+	memcpy(vm_id, c->vm_id, sizeof(vm_id));
 	code = c->exit_code;
 	oom = c->oom_killed;
 	restarts = (int)c->restart_count;
@@ -92,12 +97,13 @@ int container_row_save(struct container *c)
 		r = -ENOMEM;
 	else
 		r = store_exec(c->cs->core->store,
-			       "UPDATE containers SET state = ?, vm = ?, exit_code = ?,"
+			       "UPDATE containers SET state = ?, vm = ?, vm_id = ?,"
+			       " vm_joined = ?, exit_code = ?,"
 			       " oom_killed = ?, error = ?, started_ns = ?, finished_ns = ?,"
 			       " restart_count = ?, stopped_by_user = ?, rootfs = ? WHERE id = ?",
-			       NULL, NULL, "siiisiiiiss", state, (int64_t)vm, (int64_t)code,
-			       (int64_t)oom, error, started_ns, finished_ns, (int64_t)restarts,
-			       (int64_t)by_user, rootfs, c->id);
+			       NULL, NULL, "sisiiisiiiiss", state, (int64_t)vm, vm_id,
+			       (int64_t)joined, (int64_t)code, (int64_t)oom, error, started_ns,
+			       finished_ns, (int64_t)restarts, (int64_t)by_user, rootfs, c->id);
 	if (r < 0)
 		log_error("container %.12s: cannot record state %s: %s", c->id, state,
 			  strerror(-r));
@@ -173,12 +179,14 @@ enum container_column {
 	COL_FINISHED,
 	COL_RESTARTS,
 	COL_BY_USER,
+	COL_VM_ID,
+	COL_VM_JOINED,
 };
 
 static const char container_row_select[] =
 	"SELECT id, name, created_ns, image_id, image_bytes, platform, rootfs, config, host_config,"
 	" state, vm, exit_code, oom_killed, error, started_ns, finished_ns,"
-	" restart_count, stopped_by_user FROM containers";
+	" restart_count, stopped_by_user, vm_id, vm_joined FROM containers";
 
 static char *container_row_dup(struct store_row *row, int column)
 {
@@ -190,6 +198,7 @@ static char *container_row_dup(struct store_row *row, int column)
 static int container_row_fill(struct container *c, struct store_row *row)
 {
 	const char *error = store_row_text(row, COL_ERROR);
+	const char *vm_id = store_row_text(row, COL_VM_ID);
 
 	c->created_ns = store_row_int(row, COL_CREATED);
 	c->image_id = container_row_dup(row, COL_IMAGE);
@@ -199,6 +208,9 @@ static int container_row_fill(struct container *c, struct store_row *row)
 	c->config = jx_parse(store_row_text(row, COL_CONFIG));
 	c->host_config = jx_parse(store_row_text(row, COL_HOST_CONFIG));
 	c->vm = (enum container_vm)store_row_int(row, COL_VM);
+	c->vm_joined = store_row_int(row, COL_VM_JOINED) != 0;
+	(void)snprintf(c->vm_id, sizeof(c->vm_id), "%s",
+		       str_empty(vm_id) ? c->id : vm_id); /* ids fit */
 	c->exit_code = (int)store_row_int(row, COL_EXIT_CODE);
 	c->oom_killed = store_row_int(row, COL_OOM_KILLED) != 0;
 	c->error = str_empty(error) ? NULL : strdup(error);

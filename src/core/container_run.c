@@ -26,7 +26,6 @@
 #include "core/containers.h"
 #include "core/jsonx.h"
 #include "rpc/client.h"
-#include "vm/vm.h"
 
 /**
  * container_run_ref() - One more reference
@@ -53,8 +52,7 @@ void container_run_unref(struct container_run *run)
 	if (run->io)
 		stdio_free(run->io);
 	container_networks_leave(run, true); /* else it has left before */
-	if (run->sb)
-		sandbox_free(run->sb);
+	machine_forget(run);
 	free(run->fail_text);
 	container_unref(run->c);
 	free(run);
@@ -224,16 +222,3 @@ const struct stdio_ops container_run_ops = {
 	.start_failed = container_run_start_failed,
 	.exited = container_run_exited,
 };
-
-/**
- * container_run_gone() - The VM ended; a sandbox_gone_fn
- * @user: Run
- *
- * Loop thread. Does nothing more where the exit was told before.
- */
-void container_run_gone(void *user)
-{
-	struct container_run *run = user;
-
-	stdio_lost(run->io);
-}

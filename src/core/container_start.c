@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/fs.h"
+#include "base/id.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "core/attachments.h"
@@ -26,12 +27,6 @@
 #include "net/underlay.h"
 #include "rpc/client.h"
 #include "vm/vm.h"
-
-static void cleanup_request(Arca__V1__StartRequest **request)
-{
-	if (*request)
-		arca__v1__start_request__free_unpacked(*request, NULL);
-}
 
 static int start_check_state(struct container *c, struct err *err)
 {
@@ -79,12 +74,12 @@ static int start_rootfs(struct container *c, struct err *err)
 }
 
 /* Everything but its networks: attachments_begin(). */
-static int start_request(struct container *c, const json_t *host_config,
+static int start_request(struct container *c, const json_t *config, const json_t *host_config,
 			 const struct container_files *files, Arca__V1__StartRequest **ret,
 			 struct err *err)
 {
 	struct spec_source source = {.id = c->id,
-				     .config = c->config,
+				     .config = config,
 				     .host_config = host_config,
 				     .hosts = files->hosts,
 				     .resolv = files->resolv};
@@ -121,16 +116,33 @@ static int start_host_gateway(const struct core *core, const struct sandbox *sb,
 	return underlay_host_gateway(core->underlay, (uint16_t)sandbox_nic(sb)->index, true, err);
 }
 
-/* Clone and send. On failure the run is unusable and its VM, if any, is gone. */
-static int start_vm(struct container_run *run, const json_t *host_config,
-		    const struct network_endpoints *endpoints, Arca__V1__StartRequest *request,
-		    struct err *err)
+/* What is about to be started. */
+struct start {
+	json_t *host_config; /* owned */
+	struct container_join join;
+	struct network_endpoints endpoints; /* none where it joins another's */
+	struct container_files files;
+	Arca__V1__StartRequest *request; /* owned */
+};
+
+static void start_done(struct start *start)
+{
+	if (start->request)
+		arca__v1__start_request__free_unpacked(start->request, NULL);
+	container_files_done(&start->files);
+	network_endpoints_done(&start->endpoints);
+	container_join_done(&start->join);
+	json_decref(start->host_config);
+}
+
+/* A VM of its own, on its networks. */
+static int start_vm(struct container_run *run, struct start *start, struct err *err)
 {
 	struct container *c = run->c;
 	struct core *core = c->cs->core;
 	_cleanup_free_ char *upper = str_format("%s/upper.ext4", c->dir);
-	struct sandbox_spec spec = {.id = c->id,
-				    .shape = spec_shape(core, host_config),
+	struct sandbox_spec spec = {.id = c->vm_id,
+				    .shape = spec_shape(core, start->host_config),
 				    .root_disk = c->rootfs,
 				    .upper_disk = upper};
 	int r;
@@ -141,17 +153,27 @@ static int start_vm(struct container_run *run, const json_t *host_config,
 	if (r < 0)
 		return r;
 	start_set_phase(run, RUN_STARTING);
-	r = sandbox_start(core->vmm, &spec, container_run_gone, run, &run->sb, err);
+	r = machine_start(c->cs->machines, run, &spec, err);
 	if (r == 0)
-		r = container_ports_publish(run, endpoints, err);
+		r = container_ports_publish(run, &start->endpoints, err);
 	if (r == 0)
-		r = attachments_begin(core->meshes, c->id, run->sb, endpoints, request->container,
-				      &run->nets, err);
-	if (r == 0)
-		r = start_host_gateway(core, run->sb, request, err);
-	if (r < 0)
-		return r;
-	return stdio_start(run->io, sandbox_rpc(run->sb), request, err);
+		r = attachments_begin(core->meshes, c->id, run->sb, &start->endpoints,
+				      start->request->container, &run->nets, err);
+	return r < 0 ? r : start_host_gateway(core, run->sb, start->request, err);
+}
+
+/* Find or make the VM, and send. On failure the run is unusable and has left its VM, if any. */
+static int start_send(struct container_run *run, struct start *start, struct err *err)
+{
+	int r;
+
+	if (start->join.other) {
+		start_set_phase(run, RUN_STARTING);
+		r = container_join_vm(run, &start->join, start->request->container, err);
+	} else {
+		r = start_vm(run, start, err);
+	}
+	return r < 0 ? r : stdio_start(run->io, sandbox_rpc(run->sb), start->request, err);
 }
 
 /* Return: 0 once the process runs, -ENOEXEC with the agent's status and words in the run. */
@@ -208,6 +230,14 @@ static void start_fail_words(struct container_run *run, struct err *err)
 		 text);
 }
 
+/* Networks were the reason: dockerd leaves the last run's code. */
+static bool start_failed_early(const struct err *err)
+{
+	return str_starts(err->msg, "failed to set up container networking: ") ||
+	       str_starts(err->msg, "joining network namespace of container: ") ||
+	       str_starts(err->msg, "cannot join network namespace of ");
+}
+
 /* The process never ran: take everything back, remember why. Verb lock held; run may be NULL. */
 static void start_failed(struct container *c, struct container_run *run, const struct err *err)
 {
@@ -219,8 +249,7 @@ static void start_failed(struct container *c, struct container_run *run, const s
 		run->phase = RUN_FAILED;
 	if (c->state == CONTAINER_RESTARTING)
 		container_move(c, CONTAINER_EXITED);
-	/* dockerd leaves the last run's code where networks were the reason */
-	if (c->exit_code == 0 || !str_starts(err->msg, "failed to set up container networking: "))
+	if (c->exit_code == 0 || !start_failed_early(err))
 		c->exit_code = code;
 	c->pid = 0;
 	free(c->error);
@@ -229,8 +258,8 @@ static void start_failed(struct container *c, struct container_run *run, const s
 	rank_unlock(&c->lock);
 	if (run)
 		container_networks_leave(run, false);
-	if (run && run->sb)
-		sandbox_stop(run->sb, 0); /* nothing was written that is worth the wait */
+	if (run)
+		machine_leave(run, 0); /* nothing was written that is worth the wait */
 	if (run)
 		stdio_lost(run->io); /* ends clients where no callback did */
 	rank_lock(&c->lock);
@@ -241,11 +270,21 @@ static void start_failed(struct container *c, struct container_run *run, const s
 	container_run_drop(c);
 }
 
-/* From now on a VM may exist. */
-static int start_record(struct container *c, struct err *err)
+/* From now on a VM may exist. One of the container's name may be those's that joined its last. */
+static int start_record(struct container *c, const struct container_join *join, struct err *err)
 {
+	char id[ID_BUF];
+
+	if (join->other)
+		memcpy(id, machine_id(join->other->machine), sizeof(id));
+	else if (machines_know(c->cs->machines, c->id))
+		id_generate(id);
+	else
+		memcpy(id, c->id, sizeof(id));
 	rank_lock(&c->lock);
 	c->vm = CONTAINER_VM_RUN;
+	memcpy(c->vm_id, id, sizeof(id));
+	c->vm_joined = join->other != NULL;
 	rank_unlock(&c->lock);
 	if (container_row_save(c) < 0)
 		return err_sys(err, -EIO, "cannot record the start of %.12s", c->id);
@@ -271,6 +310,28 @@ static void start_succeeded(struct container_run *run)
 	container_event(c, "start", NULL);
 }
 
+/* Everything but the VM: who it is on which networks, its disk, its files, the message. */
+static int start_prepare(struct container *c, struct start *start, struct err *err)
+{
+	bool joins;
+	int r;
+
+	start->host_config = container_host_config(c);
+	r = container_join_resolve(c, start->host_config, &start->join, err);
+	joins = start->join.other != NULL;
+	if (r == 0 && !joins)
+		r = container_networks_up(c, &start->endpoints, err);
+	if (r == 0)
+		r = start_rootfs(c, err);
+	if (r == 0)
+		r = joins ? container_join_files(&start->join, &start->files, err)
+			  : container_files_fill(c, &start->endpoints, &start->files, err);
+	if (r < 0)
+		return r;
+	return start_request(c, joins ? start->join.config : c->config, start->host_config,
+			     &start->files, &start->request, err);
+}
+
 /**
  * container_start_held() - Start a container that is not running
  * @c:	 Container, verb lock held
@@ -280,10 +341,7 @@ static void start_succeeded(struct container_run *run)
  */
 int container_start_held(struct container *c, struct err *err)
 {
-	_cleanup_(cleanup_request) Arca__V1__StartRequest *request = NULL;
-	_cleanup_json_ json_t *host_config = container_host_config(c);
-	_cleanup_(network_endpoints_done) struct network_endpoints endpoints = {0};
-	_cleanup_(container_files_done) struct container_files files = {0};
+	_cleanup_(start_done) struct start start = {0};
 	_cleanup_run_ struct container_run *run = NULL;
 	int64_t t0 = clock_monotonic_ns(), sent;
 	int r;
@@ -300,25 +358,19 @@ int container_start_held(struct container *c, struct err *err)
 	r = container_run_get(c, &run, err); /* from here on a failure ends who is attached */
 	rank_unlock(&c->lock);
 	if (r == 0)
-		r = container_networks_up(c, &endpoints, err);
+		r = start_prepare(c, &start, err);
 	if (r == 0)
-		r = start_rootfs(c, err);
+		r = start_record(c, &start.join, err);
 	if (r == 0)
-		r = container_files_fill(c, &endpoints, &files, err);
-	if (r == 0)
-		r = start_request(c, host_config, &files, &request, err);
-	if (r == 0)
-		r = start_record(c, err);
-	if (r == 0)
-		r = start_vm(run, host_config, &endpoints, request, err);
+		r = start_send(run, &start, err);
 	sent = clock_monotonic_ns();
 	if (r == 0) {
-		start_write_files(c, &files);
+		start_write_files(c, &start.files);
 		r = start_wait(run);
 		if (r < 0)
 			start_fail_words(run, err);
-		else
-			r = attachments_ready(run->nets, &endpoints, err);
+		else if (run->nets)
+			r = attachments_ready(run->nets, &start.endpoints, err);
 	}
 	if (r < 0) {
 		start_failed(c, run, err);

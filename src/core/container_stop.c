@@ -95,15 +95,19 @@ static bool stop_is_up(struct container *c)
 	return container_state_is_up(c->state);
 }
 
-/* A signal that is none comes late in dockerd, which makes it a 500. */
-static int stop_refused(int r, const char *what, const char *ref, struct err *err)
+/* What comes late in dockerd is a 500. */
+static int stop_failed(const char *what, const char *ref, struct err *err)
 {
 	char why[ERR_MSG_MAX];
 
-	if (r == 0 || err->kind != ERR_INVALID)
-		return r;
 	(void)snprintf(why, sizeof(why), "%s", err->msg);
 	return err_user(err, ERR_INTERNAL, "%s%.128s: %.800s", what, ref, why);
+}
+
+/* A signal that is none is looked at late. */
+static int stop_refused(int r, const char *what, const char *ref, struct err *err)
+{
+	return r == 0 || err->kind != ERR_INVALID ? r : stop_failed(what, ref, err);
 }
 
 /**
@@ -199,6 +203,8 @@ int container_restart(struct containers *cs, const char *ref, const char *signal
 		r = container_start_afresh(c, err);
 		if (r == -EALREADY)
 			r = 0; /* somebody else's restart was faster */
+		else if (r < 0)
+			r = stop_failed("Cannot restart container ", ref, err);
 	} else {
 		restart_keep(c, false);
 		r = stop_refused(r, "Cannot restart container ", ref, err);

@@ -11,10 +11,7 @@
 #include "core/port_plan.h"
 #include "core/ports.h"
 
-static int not_yet(struct err *err, const char *what)
-{
-	return err_user(err, ERR_NOT_IMPLEMENTED, "%s not implemented by Arca yet", what);
-}
+#define NET_JOIN_PREFIX "container:"
 
 static int ports_refuse(const char *text, struct err *err)
 {
@@ -105,39 +102,77 @@ int container_hosts_validate(const json_t *host_config, struct err *err)
 	return 0;
 }
 
-static int validate_network(const char *name, struct err *err)
+/**
+ * container_joins() - Whose network a container has
+ * @host_config: Complete host config
+ *
+ * Return: a container's id, or what the client said of one; NULL if it has its own
+ */
+const char *container_joins(const json_t *host_config)
 {
-	return str_starts(name, "container:") ? not_yet(err, "network mode container is") : 0;
+	const char *mode = jx_str(host_config, "NetworkMode");
+
+	return str_starts(mode, NET_JOIN_PREFIX) ? mode + strlen(NET_JOIN_PREFIX) : NULL;
+}
+
+static int join_conflict(struct err *err, const char *what)
+{
+	return err_user(err, ERR_INVALID, "conflicting options: %s", what);
+}
+
+/**
+ * container_join_validate() - What a container without a network of its own cannot ask for
+ * @config:	 Config of the create body
+ * @host_config: Complete host config
+ * @err:	 Filled on failure, in dockerd's words
+ *
+ * Return: 0 or -EINVAL
+ */
+int container_join_validate(const json_t *config, const json_t *host_config, struct err *err)
+{
+	const char *ref = container_joins(host_config);
+
+	if (str_eq(jx_str(host_config, "NetworkMode"), "container") || (ref && !*ref))
+		return err_user(err, ERR_INVALID,
+				"invalid network mode: invalid container format "
+				"container:<name|id>");
+	if (!ref)
+		return 0;
+	if (!jx_empty(config, "Hostname"))
+		return join_conflict(err, "hostname and the network mode");
+	if (jx_len(host_config, "Links") > 0)
+		return join_conflict(err, "container type network can't be used with links. This "
+					  "would result in undefined behavior");
+	if (jx_len(host_config, "Dns") > 0)
+		return join_conflict(err, "dns and the network mode");
+	if (jx_len(host_config, "ExtraHosts") > 0)
+		return join_conflict(err, "custom host-to-IP mapping and the network mode");
+	if (jx_len(host_config, "PortBindings") > 0 || jx_bool(host_config, "PublishAllPorts"))
+		return join_conflict(err, "port publishing and the container type network mode");
+	if (jx_len(config, "ExposedPorts") > 0)
+		return join_conflict(err, "port exposing and the container type network mode");
+	return 0;
 }
 
 /**
  * container_networking_validate() - Check the networks asked for
- * @host_config: Complete host config
- * @networking:	 NetworkingConfig of the create body, or NULL
- * @err:	 Filled on failure
+ * @networking: NetworkingConfig of the create body, or NULL
+ * @err:	Filled on failure
  *
  * Whether they exist is asked at the start, as dockerd does: networks may come later, and a client
  * takes a 404 of create for a missing image.
  *
- * Return: 0, -EINVAL, or -EOPNOTSUPP
+ * Return: 0 or -EINVAL
  */
-int container_networking_validate(const json_t *host_config, const json_t *networking,
-				  struct err *err)
+int container_networking_validate(const json_t *networking, struct err *err)
 {
 	json_t *endpoints = json_object_get(networking, "EndpointsConfig"), *endpoint;
 	const char *name;
-	int r;
 
-	r = validate_network(jx_str(host_config, "NetworkMode"), err);
-	if (r < 0)
-		return r;
 	if (networking && !json_is_null(networking) && !json_is_object(networking))
 		return err_user(err, ERR_INVALID,
 				"invalid JSON: NetworkingConfig must be an object");
 	json_object_foreach (endpoints, name, endpoint) {
-		r = validate_network(name, err);
-		if (r < 0)
-			return r;
 		if (!json_is_object(endpoint) && !json_is_null(endpoint))
 			return err_user(err, ERR_INVALID,
 					"invalid JSON: EndpointsConfig.%s must be an object", name);

@@ -338,7 +338,9 @@ int containers_new(struct core *core, struct containers **ret, struct err *err)
 		return err_oom(err);
 	cs->core = core;
 	rank_lock_init(&cs->lock, LOCK_CONTAINER_TABLE);
-	r = workers_new(&cs->workers);
+	r = machines_new(core, &cs->machines);
+	if (r == 0)
+		r = workers_new(&cs->workers);
 	if (r < 0)
 		err_sys(err, r, "cannot start worker threads");
 	if (r == 0)
@@ -381,6 +383,7 @@ void containers_free(struct containers *cs)
 		container_unref(c);
 	}
 	workers_free(cs->workers); /* only now does no stream call back any more */
+	machines_free(cs->machines);
 	rank_lock_done(&cs->lock);
 	free(cs);
 }

@@ -13,6 +13,7 @@
 #include "core/container.h"
 #include "core/core.h"
 #include "core/locks.h"
+#include "core/machine.h"
 #include "core/stdio.h"
 #include "core/workers.h"
 
@@ -49,8 +50,13 @@ enum run_phase {
 struct container_run {
 	struct container *c; /* owned reference */
 	_Atomic unsigned int refs;
-	struct stdio *io;	  /* owned */
-	struct sandbox *sb;	  /* owned, NULL until started; set before phase leaves PENDING */
+	struct stdio *io; /* owned */
+	/* owned reference, NULL until started, and its VM; set before phase leaves PENDING */
+	struct machine *machine;
+	struct sandbox *sb;				   /* borrowed from the machine */
+	struct container_run *machine_prev, *machine_next; /* the machine's */
+	bool joined;					   /* another container's VM; verb lock */
+	bool left;		  /* the VM, or its end was seen to; verb lock */
 	struct attachments *nets; /* owned, NULL until started; verb lock */
 	/* guarded by c->lock */
 	enum run_phase phase;
@@ -91,6 +97,8 @@ struct container {
 	char *rootfs;	/* owned: VMDK of the image */
 	enum container_state state;
 	enum container_vm vm;
+	char vm_id[ID_BUF];	   /* what the VM is called */
+	bool vm_joined;		   /* it was another container's */
 	struct container_run *run; /* owned reference: pending or running */
 	struct container_log *log; /* owned, opened at first need, kept until freed */
 	pid_t pid;
@@ -119,7 +127,8 @@ struct container {
 struct containers {
 	struct core *core; /* borrowed */
 	struct workers *workers;
-	struct rank_lock lock; /* guards the two tables */
+	struct machines *machines; /* owned */
+	struct rank_lock lock;	   /* guards the two tables */
 	struct container *by_id, *by_name;
 	atomic_uint next_tcp_port, next_udp_port; /* see container_ports.c; 0: from the first */
 	atomic_bool stopping; /* the daemon goes: VMs stay, nothing is restarted */
@@ -170,8 +179,9 @@ int container_config_validate(const json_t *config, struct err *err);
 int container_host_config_defaults(const struct core *core, json_t *host_config);
 int container_host_config_validate(const struct core *core, const json_t *host_config,
 				   json_t *warnings, struct err *err);
-int container_networking_validate(const json_t *host_config, const json_t *networking,
-				  struct err *err);
+const char *container_joins(const json_t *host_config);
+int container_join_validate(const json_t *config, const json_t *host_config, struct err *err);
+int container_networking_validate(const json_t *networking, struct err *err);
 int container_ports_validate(const json_t *host_config, struct err *err);
 int container_hosts_validate(const json_t *host_config, struct err *err);
 int container_resources_validate(const json_t *resources, struct err *err);
@@ -187,7 +197,6 @@ void container_run_unref(struct container_run *run);
 DEFINE_CLEANUP(struct container_run *, container_run_unref)
 #define _cleanup_run_ _cleanup_(container_run_unrefp)
 extern const struct stdio_ops container_run_ops;
-void container_run_gone(void *run);   /* a sandbox_gone_fn */
 void container_run_finish(void *run); /* a worker_fn */
 int container_record_exit(struct container *c, const struct stdio_exit *exit, const char *error);
 void container_run_end(struct container_run *run, bool discard);
@@ -267,6 +276,20 @@ int container_files_write(const struct container *c, const struct container_file
 int container_files_create(const struct container *c, struct err *err);
 char *container_hosts_text(const struct container *c, const struct network_endpoints *endpoints);
 char *container_resolv_text(const struct container *c);
+
+/* container_join.c: network mode container:X */
+struct container_join {
+	struct container_run *other; /* owned reference: X's; NULL: no such mode */
+	json_t *config;		     /* owned: the container's own, with X's host name */
+};
+int container_join_resolve(struct container *c, const json_t *host_config,
+			   struct container_join *ret, struct err *err);
+void container_join_done(struct container_join *join);
+int container_join_name(struct containers *cs, json_t *host_config);
+int container_join_files(const struct container_join *join, struct container_files *ret,
+			 struct err *err);
+int container_join_vm(struct container_run *run, const struct container_join *join,
+		      Arca__V1__ContainerSpec *spec, struct err *err);
 
 /* container_recover.c */
 int containers_recover(struct containers *cs, struct err *err);

@@ -14,6 +14,7 @@ enum lock_rank {
 	LOCK_NETWORKS,	      /* all networks: held for a transaction and its events */
 	LOCK_CONTAINER_TABLE, /* names and ids */
 	LOCK_MESHES,	      /* who is on which network; loop thread too */
+	LOCK_MACHINES,	      /* who is in which VM; held for microseconds, loop thread too */
 	LOCK_CONTAINER_STATE, /* one container's fields; held for microseconds, loop thread too */
 	LOCK_WORKERS,
 	LOCK_SECCOMP_CACHE,

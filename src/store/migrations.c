@@ -221,8 +221,13 @@ static const char migration_networks[] =
 	"  WHERE coalesce(json_extract(host_config, '$.NetworkMode'), '') <> ''"
 	"  AND id NOT IN (SELECT container_id FROM endpoints);";
 
+/* vm_id: '' is the container's own id */
+static const char migration_shared_vms[] =
+	"ALTER TABLE containers ADD COLUMN vm_id TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE containers ADD COLUMN vm_joined INTEGER NOT NULL DEFAULT 0;";
+
 const char *const store_migrations[] = {
 	migration_images, migration_execs_events, migration_containers, migration_pulls,
-	migration_lists,  migration_pushed_gzip,  migration_networks,
+	migration_lists,  migration_pushed_gzip,  migration_networks,	migration_shared_vms,
 };
 const size_t store_migrations_n = ARRAY_SIZE(store_migrations);

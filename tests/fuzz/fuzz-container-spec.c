@@ -73,8 +73,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (r == 0)
 		r = container_host_config_validate(&fuzz_core, host_config, warnings, &err);
 	if (r == 0)
-		r = container_networking_validate(host_config,
-						  json_object_get(body, "NetworkingConfig"), &err);
+		r = container_join_validate(config, host_config, &err);
+	if (r == 0)
+		r = container_networking_validate(json_object_get(body, "NetworkingConfig"), &err);
 	check(r, &err);
 	if (r == 0)
 		spec(config, host_config);

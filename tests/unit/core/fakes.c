@@ -117,6 +117,15 @@ static bool fake_adopt_answers(const char *id)
 	return !mute;
 }
 
+static void fake_hello_process(Arca__V1__HelloResponse *hello, const char *id)
+{
+	Arca__V1__ProcessState *state = calloc(1, sizeof(*state));
+
+	arca__v1__process_state__init(state);
+	state->id = strdup(id);
+	hello->processes[hello->n_processes++] = state;
+}
+
 int sandbox_adopt(struct vmm *vmm UNUSED, const char *id, sandbox_gone_fn gone, void *user,
 		  struct sandbox **ret_sandbox, struct Arca__V1__HelloResponse **ret_hello,
 		  struct err *err UNUSED)
@@ -127,13 +136,12 @@ int sandbox_adopt(struct vmm *vmm UNUSED, const char *id, sandbox_gone_fn gone, 
 		return -ENOENT;
 	hello = calloc(1, sizeof(*hello));
 	arca__v1__hello_response__init(hello);
-	if (fakes.adopt_knows) {
-		hello->processes = calloc(1, sizeof(hello->processes[0]));
-		hello->processes[0] = calloc(1, sizeof(*hello->processes[0]));
-		arca__v1__process_state__init(hello->processes[0]);
-		hello->processes[0]->id = strdup(id);
-		hello->n_processes = 1;
-	}
+	hello->processes = calloc(2, sizeof(hello->processes[0]));
+	if (fakes.adopt_knows)
+		fake_hello_process(hello, id);
+	if (*fakes.adopt_knows_too)
+		fake_hello_process(hello, fakes.adopt_knows_too);
+	fakes.adopted++;
 	*ret_hello = hello;
 	*ret_sandbox = fake_sandbox(id, gone, user);
 	return 0;
@@ -158,6 +166,33 @@ void sandbox_stop(struct sandbox *sb, unsigned int timeout_ms)
 	loop_call(fakes.loop, sb->gone, sb->user);
 }
 
+void sandbox_disk_serials(const char *id, struct sandbox_serials *ret_serials)
+{
+	(void)snprintf(ret_serials->root, sizeof(ret_serials->root), "r%.18s", id);
+	(void)snprintf(ret_serials->upper, sizeof(ret_serials->upper), "u%.18s", id);
+}
+
+int sandbox_disks_add(struct sandbox *sb UNUSED, const char *id UNUSED, const char *root UNUSED,
+		      const char *upper UNUSED, struct err *err)
+{
+	if (fakes.no_slot)
+		return err_user(err, ERR_INVALID, "no room");
+	fakes.disks++;
+	return 0;
+}
+
+int sandbox_disks_remove(struct sandbox *sb UNUSED, const char *id UNUSED, struct err *err UNUSED)
+{
+	fakes.disks--;
+	return 0;
+}
+
+int sandbox_disks_release(struct sandbox *sb UNUSED, struct err *err UNUSED)
+{
+	fakes.released++;
+	return 0;
+}
+
 void sandbox_free(struct sandbox *sb)
 {
 	pthread_mutex_lock(&fake_lock);
@@ -167,21 +202,26 @@ void sandbox_free(struct sandbox *sb)
 	free(sb);
 }
 
-int rpc_call(struct rpc_client *client, const char *method, const ProtobufCMessage *request,
+int rpc_call(struct rpc_client *client UNUSED, const char *method, const ProtobufCMessage *request,
 	     const ProtobufCMessageDescriptor *reply_type UNUSED, unsigned int timeout_ms UNUSED,
 	     ProtobufCMessage **ret_reply UNUSED, struct err *err)
 {
-	struct sandbox *sb = (struct sandbox *)client;
+	const Arca__V1__SignalRequest *signal = (const Arca__V1__SignalRequest *)request;
 
+	if (str_eq(method, "/arca.v1.Sandbox/RemoveContainer")) {
+		if (fakes.clear_refused)
+			return err_user(err, ERR_INTERNAL, "refused");
+		fakes.cleared++;
+	}
 	if (!str_eq(method, "/arca.v1.Process/Signal"))
 		return 0;
-	fakes.last_signal = ((const Arca__V1__SignalRequest *)request)->signal;
+	fakes.last_signal = signal->signal;
 	if (fakes.signal_status) {
 		err_user(err, ERR_INTERNAL, "refused");
 		return fakes.signal_status;
 	}
 	if (!fakes.ignore_signals)
-		fakes_exit(sb->id, 128 + fakes.last_signal);
+		fakes_exit(signal->id, 128 + fakes.last_signal);
 	return 0;
 }
 

@@ -16,17 +16,22 @@ struct fakes {
 	struct loop *loop;
 	atomic_int adopting, adopting_max;
 	enum fake_start start;
-	int signal_status;   /* enum rpc_status that Signal answers */
-	bool no_image;	     /* the image and its rootfs are gone */
-	int start_takes_ms;  /* how long a VM takes to come */
-	bool ignore_signals; /* the guest takes them and does nothing */
-	bool adopt;	     /* sandbox_adopt() finds the VM ... */
-	bool adopt_knows;    /* ... and its agent knows the process */
+	int signal_status;	  /* enum rpc_status that Signal answers */
+	bool no_image;		  /* the image and its rootfs are gone */
+	int start_takes_ms;	  /* how long a VM takes to come */
+	bool ignore_signals;	  /* the guest takes them and does nothing */
+	bool adopt;		  /* sandbox_adopt() finds the VM ... */
+	bool adopt_knows;	  /* ... and its agent knows the process */
+	char adopt_knows_too[65]; /* another process it knows */
+	atomic_int adopted;
 	int adopt_exit;	     /* which exited with this; -1: runs */
 	int adopt_together;  /* sandbox_adopt() waits until so many are in it, 5 s at most */
 	char adopt_mute[65]; /* this one's guest says nothing ... */
 	atomic_bool unmuted; /* ... until this is set, or 10 s are over; then it is gone */
 	int sandboxes, stopped_hard, stopped_softly, swept;
+	/* VMs that several share: disks of those who joined, first ones given up, guests cleared */
+	int disks, released, cleared;
+	bool no_slot, clear_refused;
 	int last_signal;
 	/* The forwarder: what it has for whom, and what it says to the next request. */
 	char forward_owner[65], forward_holder[65];
