@@ -54,22 +54,42 @@ bool container_should_restart(struct container *c, bool daemon_start)
 	       (max == 0 || c->restart_count < (uint64_t)max);
 }
 
+static unsigned int restart_next_delay(const struct container *c)
+{
+	unsigned int delay = c->restart_delay_ms * 2;
+
+	if (delay == 0 || c->finished_ns - c->started_ns >= RESTART_DELAY_RESET_NS)
+		delay = RESTART_DELAY_MIN_MS;
+	return delay > RESTART_DELAY_MAX_MS ? RESTART_DELAY_MAX_MS : delay;
+}
+
+/* Whether it is to be started now. One whose network is that of another that is about to come up
+ * waits for that. */
+static bool restart_begin(struct container *c)
+{
+	bool waits = container_join_waits(c);
+	RANK_LOCK_SCOPE(state, &c->lock);
+
+	if (c->state != CONTAINER_RESTARTING || c->cs->stopping)
+		return false;
+	if (waits) {
+		c->restart_delay_ms = restart_next_delay(c);
+		container_schedule_restart(c);
+		return false;
+	}
+	c->restart_count++;
+	c->version++;
+	return true;
+}
+
 static void restart_run(void *user)
 {
 	struct container *c = user;
 	struct err err = {0};
-	bool still;
 	int r;
 
 	rank_lock(&c->verb);
-	rank_lock(&c->lock);
-	still = c->state == CONTAINER_RESTARTING && !c->cs->stopping;
-	if (still) {
-		c->restart_count++;
-		c->version++;
-	}
-	rank_unlock(&c->lock);
-	if (still) {
+	if (restart_begin(c)) {
 		r = container_start_held(c, &err);
 		if (r < 0)
 			log_error("container %.12s: cannot be restarted: %s", c->id, err.msg);
@@ -159,15 +179,6 @@ static void restart_disarm_all(void *user)
 void container_cancel_restart_timers(struct containers *cs)
 {
 	(void)loop_call(cs->core->loop, restart_disarm_all, cs); /* a loop that is gone has none */
-}
-
-static unsigned int restart_next_delay(const struct container *c)
-{
-	unsigned int delay = c->restart_delay_ms * 2;
-
-	if (delay == 0 || c->finished_ns - c->started_ns >= RESTART_DELAY_RESET_NS)
-		delay = RESTART_DELAY_MIN_MS;
-	return delay > RESTART_DELAY_MAX_MS ? RESTART_DELAY_MAX_MS : delay;
 }
 
 static void exit_events(struct container *c, const struct stdio_exit *exit)

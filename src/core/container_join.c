@@ -103,6 +103,25 @@ int container_join_resolve(struct container *c, const json_t *host_config,
 }
 
 /**
+ * container_join_waits() - Whether the other is about to be started by its restart policy
+ * @c: Container
+ *
+ * Return: the answer; false for one with a network of its own
+ */
+bool container_join_waits(struct container *c)
+{
+	_cleanup_json_ json_t *host_config = container_host_config(c);
+	const char *ref = container_joins(host_config);
+	_cleanup_container_ struct container *other = NULL;
+	struct err ignored = {0};
+
+	if (!ref || containers_find(c->cs, ref, &other, &ignored) < 0 || other == c)
+		return false;
+	RANK_LOCK_SCOPE(state, &other->lock);
+	return other->state == CONTAINER_RESTARTING;
+}
+
+/**
  * container_join_done() - Let go of the other
  * @join: Filled or zeroed
  */

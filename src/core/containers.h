@@ -284,6 +284,7 @@ struct container_join {
 };
 int container_join_resolve(struct container *c, const json_t *host_config,
 			   struct container_join *ret, struct err *err);
+bool container_join_waits(struct container *c);
 void container_join_done(struct container_join *join);
 int container_join_name(struct containers *cs, json_t *host_config);
 int container_join_files(const struct container_join *join, struct container_files *ret,

@@ -101,6 +101,11 @@ t_ending_both_at_once_loses_nothing() {
 		for c in aa bb; do eq "$(docker exec $c sh -c 'sha256sum </big')" "$(docker exec $c cat /sum)"; done
 	done
 }
+t_restart_policies_wait_for_the_other() {
+	up ra mesh --restart always; joined rb ra --restart always; kill -9 "$(docker inspect -f '{{.State.Pid}}' ra)"
+	until_true 20 sh -c "[ \"\$('$DOCKER' inspect -f '{{.State.Status}} {{.RestartCount}}' ra rb | xargs)\" = 'running 1 running 1' ]"; eq "$(addresses rb)" "$(addresses ra)"
+	arcad_stop; for p in $(all_vm_pids); do kill -9 "$p"; done; arcad_start; until_true 20 sh -c "[ \"\$('$DOCKER' inspect -f '{{.State.Status}}' ra rb | xargs)\" = 'running running' ]"; eq "$(addresses rb)" "$(addresses ra)"; docker rm -f ra rb >/dev/null
+}
 t_networks_of_every_kind() {
 	local n; for n in none host; do up "w$n" $n; joined "v$n" "w$n"; eq "$(docker exec "v$n" ls /sys/class/net | xargs)" "$(docker exec "w$n" ls /sys/class/net | xargs)"; docker rm -f "w$n" "v$n" >/dev/null; done
 	docker network create -d vmnet --subnet 10.75.0.0/24 plain >/dev/null; up w1 plain; up w2 plain; joined v1 w1; docker exec v1 ping -c 1 -W 5 w2 >/dev/null; docker stop -t 0 w1 >/dev/null; eq "$(addresses v1)" 'lo 127.0.0.1/8'
