@@ -6,8 +6,6 @@
  * copied as they are, so loading it again gives the same digests. While it runs it holds the blobs
  * of its images: an image that is removed meanwhile is saved all the same.
  */
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -19,6 +17,7 @@
 #include "base/sha256.h"
 #include "base/str.h"
 #include "base/util.h"
+#include "image/archive.h"
 #include "image/image_save.h"
 #include "image/reference.h"
 
@@ -34,6 +33,7 @@ struct save_source {
 struct save {
 	struct image_store *is; /* borrowed */
 	struct image_job *job;
+	const struct archive_api *archive;
 	struct archive *tar;	       /* owned */
 	char *buffer;		       /* owned */
 	const struct image_save *args; /* borrowed */
@@ -51,7 +51,7 @@ static void save_done(struct save *sv)
 	if (!sv->write_errno)
 		sv->write_errno = -ECANCELED; /* closed before, or given up */
 	if (sv->tar)
-		(void)archive_write_free(sv->tar); /* writes to nowhere */
+		(void)sv->archive->write_free(sv->tar); /* writes to nowhere */
 	save_choice_done(&sv->choice);
 	for (size_t i = 0; i < sv->sources_n; i++) {
 		image_free(sv->sources[i].image);
@@ -79,7 +79,7 @@ static la_ssize_t save_out(struct archive *tar UNUSED, void *user, const void *d
 
 static int save_failed(struct save *sv, struct err *err)
 {
-	const char *text = archive_error_string(sv->tar);
+	const char *text = sv->archive->error_string(sv->tar);
 
 	if (sv->write_errno)
 		return err_sys(err, sv->write_errno, "cannot write the archive");
@@ -88,24 +88,24 @@ static int save_failed(struct save *sv, struct err *err)
 
 static int save_header(struct save *sv, const char *name, uint64_t size, struct err *err)
 {
-	struct archive_entry *entry = archive_entry_new();
+	struct archive_entry *entry = sv->archive->entry_new();
 	int r;
 
 	if (!entry)
 		return err_oom(err);
-	archive_entry_set_pathname(entry, name);
-	archive_entry_set_filetype(entry, AE_IFREG);
-	archive_entry_set_perm(entry, 0644);
-	archive_entry_set_size(entry, (la_int64_t)size);
-	archive_entry_set_mtime(entry, 0, 0);
-	r = archive_write_header(sv->tar, entry);
-	archive_entry_free(entry);
+	sv->archive->entry_set_pathname(entry, name);
+	sv->archive->entry_set_filetype(entry, AE_IFREG);
+	sv->archive->entry_set_perm(entry, 0644);
+	sv->archive->entry_set_size(entry, (la_int64_t)size);
+	sv->archive->entry_set_mtime(entry, 0, 0);
+	r = sv->archive->write_header(sv->tar, entry);
+	sv->archive->entry_free(entry);
 	return r == ARCHIVE_OK && !sv->write_errno ? 0 : save_failed(sv, err);
 }
 
 static int save_data(struct save *sv, const void *data, size_t len, struct err *err)
 {
-	if (archive_write_data(sv->tar, data, len) != (la_ssize_t)len || sv->write_errno)
+	if (sv->archive->write_data(sv->tar, data, len) != (la_ssize_t)len || sv->write_errno)
 		return save_failed(sv, err);
 	return 0;
 }
@@ -343,11 +343,15 @@ static int save_open(struct save *sv, struct err *err)
 	sv->repositories = json_object();
 	if (!sv->buffer || !sv->written || !sv->manifest || !sv->index || !sv->repositories)
 		return err_oom(err);
-	sv->tar = archive_write_new();
-	if (!sv->tar || archive_write_set_format_pax_restricted(sv->tar) != ARCHIVE_OK)
+	r = archive_load(&sv->archive, err);
+	if (r < 0)
+		return r;
+	sv->tar = sv->archive->write_new();
+	if (!sv->tar || sv->archive->write_set_format_pax_restricted(sv->tar) != ARCHIVE_OK)
 		return err_oom(err);
-	(void)archive_write_set_bytes_in_last_block(sv->tar, 1); /* no padding behind the end */
-	if (archive_write_open(sv->tar, sv, NULL, save_out, NULL) != ARCHIVE_OK)
+	(void)sv->archive->write_set_bytes_in_last_block(sv->tar,
+							 1); /* no padding behind the end */
+	if (sv->archive->write_open(sv->tar, sv, NULL, save_out, NULL) != ARCHIVE_OK)
 		return save_failed(sv, err);
 	return 0;
 }
@@ -372,7 +376,7 @@ static int save_run(struct save *sv, struct err *err)
 		r = save_json(sv, "repositories", sv->repositories, err);
 	if (r < 0)
 		return r;
-	if (archive_write_close(sv->tar) != ARCHIVE_OK || sv->write_errno)
+	if (sv->archive->write_close(sv->tar) != ARCHIVE_OK || sv->write_errno)
 		return save_failed(sv, err);
 	return 0;
 }

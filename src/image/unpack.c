@@ -11,8 +11,6 @@
  */
 #include "image/unpack.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <lzma.h>
 #include <stdbool.h>
@@ -21,6 +19,7 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "image/archive.h"
 
 #define UNPACK_HEAD 6
 #define UNPACK_BUFFER (128 * 1024)
@@ -32,10 +31,11 @@ struct unpack {
 	enum unpack_kind kind;
 	unsigned char head[UNPACK_HEAD]; /* read to tell the kind, not passed on yet */
 	size_t head_len, head_at;
-	lzma_stream xz;		/* UNPACK_XZ */
-	bool xz_ended;		/* its last stream was whole */
-	struct archive *filter; /* owned; UNPACK_BZIP2 */
-	char *buffer;		/* owned; the decoder's input */
+	lzma_stream xz;			   /* UNPACK_XZ */
+	bool xz_ended;			   /* its last stream was whole */
+	const struct archive_api *archive; /* UNPACK_BZIP2 */
+	struct archive *filter;		   /* owned; UNPACK_BZIP2 */
+	char *buffer;			   /* owned; the decoder's input */
 	int source_errno;
 	bool source_ended;
 	char text[128];
@@ -61,7 +61,7 @@ static la_ssize_t unpack_fill(struct archive *a, void *user, const void **ret_da
 
 	if (n < 0) {
 		up->source_errno = (int)n;
-		archive_set_error(a, (int)-n, "%s", "read");
+		up->archive->set_error(a, (int)-n, "%s", "read");
 		return -1;
 	}
 	up->source_ended = n == 0;
@@ -111,19 +111,23 @@ static int unpack_xz(struct unpack *up, struct err *err)
 static int unpack_bzip2(struct unpack *up, struct err *err)
 {
 	struct archive_entry *entry;
+	int r = archive_load(&up->archive, err);
 
+	if (r < 0)
+		return r;
 	up->buffer = malloc(UNPACK_BUFFER);
-	up->filter = archive_read_new();
+	up->filter = up->archive->read_new();
 	if (!up->buffer || !up->filter)
 		return err_oom(err);
-	(void)archive_read_support_filter_bzip2(up->filter); /* warn if a program does it */
-	(void)archive_read_support_format_raw(up->filter);
-	if (archive_read_open(up->filter, up, NULL, unpack_fill, NULL) == ARCHIVE_OK &&
-	    archive_read_next_header(up->filter, &entry) == ARCHIVE_OK)
+	(void)up->archive->read_support_filter_bzip2(up->filter); /* warn if a program does it */
+	(void)up->archive->read_support_format_raw(up->filter);
+	if (up->archive->read_open(up->filter, up, NULL, unpack_fill, NULL) == ARCHIVE_OK &&
+	    up->archive->read_next_header(up->filter, &entry) == ARCHIVE_OK)
 		return 0;
 	if (up->source_errno)
 		return err_sys(err, up->source_errno, "the archive stopped halfway");
-	return err_user(err, ERR_INVALID, "invalid archive: %s", archive_error_string(up->filter));
+	return err_user(err, ERR_INVALID, "invalid archive: %s",
+			up->archive->error_string(up->filter));
 }
 
 /**
@@ -167,7 +171,7 @@ void unpack_free(struct unpack *up)
 		return;
 	lzma_end(&up->xz); /* one that was never begun is fine */
 	if (up->filter)
-		(void)archive_read_free(up->filter); /* readers have nothing to lose */
+		(void)up->archive->read_free(up->filter); /* readers have nothing to lose */
 	free(up->buffer);
 	free(up);
 }
@@ -225,14 +229,14 @@ static ssize_t unpack_read_xz(struct unpack *up, void *data, size_t len)
 
 static ssize_t unpack_read_bzip2(struct unpack *up, void *data, size_t len)
 {
-	la_ssize_t n = archive_read_data(up->filter, data, len);
+	la_ssize_t n = up->archive->read_data(up->filter, data, len);
 
 	if (n >= 0)
 		return n;
 	if (up->source_errno)
 		return up->source_errno;
 	up->error = up->source_ended ? "unexpected end of compressed data"
-				     : archive_error_string(up->filter);
+				     : up->archive->error_string(up->filter);
 	return -EBADMSG;
 }
 

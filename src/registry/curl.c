@@ -3,16 +3,16 @@
  * curl.c - libcurl, loaded when a registry is first spoken to
  *
  * Linked, it brings a dozen libraries along whose relocations alone are 3 MB of memory, a quarter
- * of what an idle daemon has; a daemon that only ever loads archives never needs them. The headers
- * check the types; only the addresses are found at run time.
+ * of what an idle daemon has; a daemon that only ever loads archives never needs them.
  */
 #include "registry/curl.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
+
+#include "base/library.h"
 
 static const char *const curl_libraries[] = {"libcurl-gnutls.so.4", "libcurl.so.4"};
 
@@ -20,10 +20,7 @@ static const char *const curl_libraries[] = {"libcurl-gnutls.so.4", "libcurl.so.
 	{                                                                                          \
 		"curl_" #name, offsetof(struct curl_api, name)                                     \
 	}
-static const struct {
-	const char *name;
-	size_t offset;
-} curl_symbols[] = {
+static const struct library_symbol curl_symbols[] = {
 	SYMBOL(global_init),	     SYMBOL(easy_init),	    SYMBOL(easy_setopt),
 	SYMBOL(easy_getinfo),	     SYMBOL(easy_strerror), SYMBOL(easy_cleanup),
 	SYMBOL(easy_reset),	     SYMBOL(easy_escape),   SYMBOL(free),
@@ -37,16 +34,16 @@ static struct curl_api curl_functions;
 static pthread_mutex_t curl_lock = PTHREAD_MUTEX_INITIALIZER;
 static bool curl_loaded;
 
-static int curl_find(void *library, struct err *err)
+static int curl_open(struct err *err)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(curl_symbols); i++) {
-		void *symbol = dlsym(library, curl_symbols[i].name);
+	int r = library_load(curl_libraries, ARRAY_SIZE(curl_libraries), curl_symbols,
+			     ARRAY_SIZE(curl_symbols), &curl_functions, err);
 
-		if (!symbol)
-			return err_user(err, ERR_INTERNAL, "this libcurl is too old: no %s",
-					curl_symbols[i].name);
-		*(void **)((char *)&curl_functions + curl_symbols[i].offset) = symbol;
-	}
+	if (r == -ENOENT)
+		return err_user(err, ERR_INTERNAL,
+				"cannot load libcurl; install the package libcurl3-gnutls");
+	if (r < 0)
+		return r;
 	if (curl_functions.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return err_user(err, ERR_INTERNAL, "libcurl cannot be used");
 	return 0;
@@ -63,16 +60,11 @@ static int curl_find(void *library, struct err *err)
  */
 int curl_load(const struct curl_api **ret_api, struct err *err)
 {
-	void *library = NULL;
 	int r = 0;
 
 	pthread_mutex_lock(&curl_lock);
 	if (!curl_loaded) {
-		for (size_t i = 0; i < ARRAY_SIZE(curl_libraries) && !library; i++)
-			library = dlopen(curl_libraries[i], RTLD_NOW | RTLD_LOCAL);
-		r = library ? curl_find(library, err)
-			    : err_user(err, ERR_INTERNAL,
-				       "cannot load libcurl; install the package libcurl3-gnutls");
+		r = curl_open(err);
 		curl_loaded = r == 0;
 	}
 	pthread_mutex_unlock(&curl_lock);
