@@ -24,6 +24,11 @@ tap() {
 		echo "ok   $name: $(grep -c '^ok ' "$log") tests ($((SECONDS - start)) s)"
 	fi
 }
+spread() { # CMD...: beside others, one for each processor; then `wait`
+	"$@" &
+	spread_n=$((spread_n + 1)); [ $((spread_n % $(nproc))) != 0 ] || wait
+}
+spread_n=0
 compile() { # DIR meson-options...: one TAP line for the build itself
 	local dir=$1; shift
 	{ [ -f "$dir/build.ninja" ] || CC=${CC_FOR:-cc} meson setup "$dir" "$@" >"$build/setup.log" 2>&1 || { cat "$build/setup.log"; false; }; } &&
@@ -37,15 +42,17 @@ part_unit() {
 	meson introspect "$build-asan" --tests | jq -r '.[] | select(.suite | any(endswith("vm")) | not) | [.name, (.cmd | join(" "))] | @tsv' >"$build/units"
 	while IFS=$'\t' read -r name cmd; do
 		# shellcheck disable=SC2086 # words of a command line
-		ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 tap "unit/$name" env -C "$build-asan" $cmd
+		ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 spread tap "unit/$name" env -C "$build-asan" $cmd
 	done <"$build/units"
+	wait
 }
 part_fuzz() {
 	CC_FOR=clang compile "$build-fuzz" -Dfuzz=true -Dtests=true || return
 	for f in "$build"-fuzz/tests/fuzz/fuzz-*; do
 		[ -x "$f" ] && [ -f "$f" ] || continue
-		tap "fuzz/$(basename "$f")" tests/fuzz/run.sh "$f" "${FUZZ_SECONDS:-10}"
+		spread tap "fuzz/$(basename "$f")" tests/fuzz/run.sh "$f" "${FUZZ_SECONDS:-10}"
 	done
+	wait
 }
 part_integration() {
 	for f in tests/net/*.sh tests/api/*.sh tests/vm/*.sh tests/compat/*.sh tests/fault/*.sh; do
