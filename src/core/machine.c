@@ -156,6 +156,37 @@ static void machine_enter(struct machine *m, struct container_run *run)
 	run->machine = m;
 }
 
+/**
+ * machine_forget() - A run does not know of its VM any more
+ * @run: Run. Not on the loop thread. A VM in which it is a member goes on without this daemon
+ */
+void machine_forget(struct container_run *run)
+{
+	struct machine *m = TAKE_PTR(run->machine);
+	bool last;
+
+	if (!m)
+		return;
+	run->sb = NULL;
+	rank_lock(&m->ms->lock);
+	DL_DELETE2(m->runs, run, machine_prev, machine_next);
+	last = --m->refs == 0;
+	rank_unlock(&m->ms->lock);
+	if (last)
+		machine_free(m);
+}
+
+/* There is no such VM. */
+static void machine_give_up(struct container_run *run)
+{
+	struct machine *m = run->machine;
+
+	rank_lock(&m->ms->lock);
+	machine_drop_member(m);
+	rank_unlock(&m->ms->lock);
+	machine_forget(run);
+}
+
 /* The VM ended; a sandbox_gone_fn. Loop thread. */
 static void machine_gone(void *user)
 {
@@ -238,10 +269,7 @@ int machine_start(struct machines *ms, struct container_run *run, const struct s
 		run->sb = m->sb;
 		return 0;
 	}
-	rank_lock(&ms->lock);
-	machine_drop_member(m);
-	rank_unlock(&ms->lock);
-	machine_forget(run);
+	machine_give_up(run);
 	return r;
 }
 
@@ -314,10 +342,7 @@ int machine_adopt(struct machines *ms, struct container_run *run, const char *id
 		*ret_hello = m->hello;
 		return 0;
 	}
-	rank_lock(&ms->lock);
-	machine_drop_member(m);
-	rank_unlock(&ms->lock);
-	machine_forget(run);
+	machine_give_up(run);
 	return r;
 }
 
@@ -414,24 +439,4 @@ void machine_leave(struct container_run *run, unsigned int timeout_ms)
 void machine_kill(struct container_run *run)
 {
 	sandbox_stop(run->machine->sb, 0);
-}
-
-/**
- * machine_forget() - A run does not know of its VM any more
- * @run: Run. Not on the loop thread. A VM in which it is a member goes on without this daemon
- */
-void machine_forget(struct container_run *run)
-{
-	struct machine *m = TAKE_PTR(run->machine);
-	bool last;
-
-	if (!m)
-		return;
-	run->sb = NULL;
-	rank_lock(&m->ms->lock);
-	DL_DELETE2(m->runs, run, machine_prev, machine_next);
-	last = --m->refs == 0;
-	rank_unlock(&m->ms->lock);
-	if (last)
-		machine_free(m);
 }
