@@ -419,16 +419,15 @@ void machine_leave(struct container_run *run, unsigned int timeout_ms)
 	rank_lock(&m->ms->lock);
 	last = m->members == 1;
 	if (last)
-		machine_drop_member(m); /* from here on nobody joins */
+		m->ended = true; /* from here on nobody joins */
 	rank_unlock(&m->ms->lock);
-	if (last) {
+	if (last)
 		sandbox_stop(m->sb, timeout_ms);
-	} else {
+	else
 		machine_leave_others(m, run, timeout_ms);
-		rank_lock(&m->ms->lock);
-		machine_drop_member(m);
-		rank_unlock(&m->ms->lock);
-	}
+	rank_lock(&m->ms->lock);
+	machine_drop_member(m); /* not before: the VM's name is in use until it has ended */
+	rank_unlock(&m->ms->lock);
 	pthread_mutex_unlock(&m->leaving);
 }
 

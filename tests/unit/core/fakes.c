@@ -30,6 +30,7 @@ struct sandbox {
 	char id[ID_BUF];
 	sandbox_gone_fn gone;
 	void *user;
+	bool stopped;
 	struct sandbox *next, *prev;
 };
 
@@ -77,12 +78,14 @@ uint64_t upper_disk_used(struct vmm *vmm UNUSED, const char *path)
 
 static struct sandbox *fake_sandbox(const char *id, sandbox_gone_fn gone, void *user)
 {
-	struct sandbox *sb = calloc(1, sizeof(*sb));
+	struct sandbox *sb = calloc(1, sizeof(*sb)), *other;
 
 	(void)snprintf(sb->id, sizeof(sb->id), "%s", id);
 	sb->gone = gone;
 	sb->user = user;
 	pthread_mutex_lock(&fake_lock);
+	DL_FOREACH (fake_sandboxes, other)
+		fakes.namesakes += !other->stopped && str_eq(other->id, id);
 	DL_APPEND(fake_sandboxes, sb);
 	fakes.sandboxes++;
 	pthread_mutex_unlock(&fake_lock);
@@ -163,7 +166,12 @@ void sandbox_stop(struct sandbox *sb, unsigned int timeout_ms)
 		fakes.stopped_softly++;
 	else
 		fakes.stopped_hard++;
+	if (fakes.stop_takes_ms)
+		usleep((useconds_t)fakes.stop_takes_ms * 1000);
 	loop_call(fakes.loop, sb->gone, sb->user);
+	pthread_mutex_lock(&fake_lock);
+	sb->stopped = true;
+	pthread_mutex_unlock(&fake_lock);
 }
 
 void sandbox_disk_serials(const char *id, struct sandbox_serials *ret_serials)

@@ -19,6 +19,8 @@ struct fakes {
 	int signal_status;	  /* enum rpc_status that Signal answers */
 	bool no_image;		  /* the image and its rootfs are gone */
 	int start_takes_ms;	  /* how long a VM takes to come */
+	int stop_takes_ms;	  /* how long it takes to go */
+	int namesakes;		  /* VMs that came while one of the same name was there */
 	bool ignore_signals;	  /* the guest takes them and does nothing */
 	bool adopt;		  /* sandbox_adopt() finds the VM ... */
 	bool adopt_knows;	  /* ... and its agent knows the process */

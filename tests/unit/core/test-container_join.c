@@ -78,6 +78,29 @@ TEST(a_restart_does_not_meet_the_old_vm)
 	ASSERT(no_sandboxes());
 }
 
+/* Goal: a VM's name is in use until it has ended, also where the one it is called after left it. */
+TEST(a_start_does_not_meet_a_vm_that_is_about_to_end)
+{
+	BED(b);
+	struct err err = {0};
+	char one[ID_BUF], two[ID_BUF];
+
+	ASSERT_OK(up(&b, "one", "{}", one));
+	ASSERT_OK(up(&b, "two", JOIN("one"), two));
+	ASSERT_OK(container_stop(b.cs, "one", NULL, 0, NULL, &err));
+	for (int i = 0; i < 1000 && !fakes.released; i++)
+		usleep(1000);
+	fakes.stop_takes_ms = 500;
+	fakes_exit(two, 0);
+	for (int i = 0; i < 1000 && !(fakes.stopped_softly + fakes.stopped_hard); i++)
+		usleep(1000);
+	ASSERT_OK(container_start(b.cs, "one", &err));
+	ASSERT_EQ(fakes.namesakes, 0);
+	ASSERT_OK(container_remove(b.cs, "one", true, false, &err));
+	ASSERT_OK(container_remove(b.cs, "two", true, false, &err));
+	ASSERT(no_sandboxes());
+}
+
 /* Goal: a start that fails takes the container's part back and nothing else. */
 TEST(a_failed_join_hurts_nobody)
 {
