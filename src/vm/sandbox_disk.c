@@ -26,6 +26,9 @@
 /* below "root" and "upper", in a VM out of the pool */
 #define DISK_ROOT_NODE "root-disk"
 #define DISK_UPPER_NODE "upper-disk"
+/* below them when their container has left */
+#define DISK_NO_ROOT_NODE "root-none"
+#define DISK_NO_UPPER_NODE "upper-none"
 
 /**
  * sandbox_disk_serials() - Under which serials the guest finds a later container's disks
@@ -214,21 +217,46 @@ static json_t *disk_nothing(const char *name, unsigned long long bytes)
 			 (json_int_t)bytes, "read-zeroes", 1);
 }
 
+static bool disk_has_node(struct sandbox *sb, const char *name)
+{
+	_cleanup_qmp_json_ json_t *reply = NULL;
+	struct err ignored = {};
+	json_t *node;
+	size_t i;
+
+	if (qmp_call(sb->qmp, "query-named-block-nodes", json_pack("{s:b}", "flat", 1),
+		     DISK_CALL_MS, &reply, &ignored) < 0)
+		return false;
+	json_array_foreach (reply, i, node) {
+		const char *is = json_string_value(json_object_get(node, "node-name"));
+
+		if (is && str_eq(is, name))
+			return true;
+	}
+	return false;
+}
+
 /**
  * sandbox_disks_release() - Close the files behind the two disks that every VM has
  * @sb:	 Sandbox
  * @err: Filled on failure
  *
- * The guest has unmounted them. Not on the loop thread.
+ * The guest has unmounted them. Once more does nothing: a daemon that was killed may have been that
+ * far. Not on the loop thread.
  *
  * Return: 0 or negative errno
  */
 int sandbox_disks_release(struct sandbox *sb, struct err *err)
 {
-	_cleanup_qmp_json_ json_t *root = disk_nothing("root-none", SANDBOX_ROOT_DISK_BYTES);
-	_cleanup_qmp_json_ json_t *upper = disk_nothing("upper-none", SANDBOX_UPPER_DISK_BYTES);
-	int r = root && upper ? disk_swap(sb, root, upper, err) : err_oom(err);
+	_cleanup_qmp_json_ json_t *root = disk_nothing(DISK_NO_ROOT_NODE, SANDBOX_ROOT_DISK_BYTES);
+	_cleanup_qmp_json_ json_t *upper =
+		disk_nothing(DISK_NO_UPPER_NODE, SANDBOX_UPPER_DISK_BYTES);
+	int r = 0;
 
+	disk_delete_node(sb, DISK_NO_ROOT_NODE); /* QEMU refuses if they are in use */
+	disk_delete_node(sb, DISK_NO_UPPER_NODE);
+	if (!disk_has_node(sb, DISK_NO_UPPER_NODE))
+		r = root && upper ? disk_swap(sb, root, upper, err) : err_oom(err);
 	if (r < 0)
 		return r;
 	disk_delete_node(sb, DISK_ROOT_NODE); /* of a VM out of the pool */

@@ -8,6 +8,8 @@ up() { docker run -d --name "$1" --network "${2:-mesh}" "${@:3}" busybox sleep 3
 joined() { up "$1" "container:$2" "${@:3}"; } # NAME OTHER [OPTION...]
 addresses() { docker exec "$1" ip -o -4 addr | awk '{print $2, $4}' | xargs; }
 vms() { vm_pids | wc -l; }
+row() { python3 -c 'import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); print(*c.execute(sys.argv[2])); c.commit()' "$ROOT/data/arca.db" "$1"; } # SQL
+left() { eq "$(row "SELECT vm FROM containers WHERE name LIKE '%$1'")" '(0,)'; }
 full() { docker inspect -f '{{.Id}}' "$1"; }
 
 t_first_an_image_and_a_network() { image busybox; docker network create --subnet 10.73.0.0/24 mesh >/dev/null; up aa; up other; }
@@ -86,6 +88,11 @@ t_a_daemon_that_is_killed_when_the_other_has_gone() {
 }
 t_who_ends_while_no_daemon_is_there() {
 	docker run -d --name brief --network container:aa busybox sh -c 'sleep 2; exit 9' >/dev/null; arcad_kill9; sleep 3; arcad_start; eq "$(docker wait brief)" 9; docker exec aa true; docker exec bb true; docker rm brief >/dev/null
+}
+t_a_daemon_that_is_killed_before_it_knows_that_the_other_has_left() {
+	up ff; joined gg ff; docker stop -t 0 ff >/dev/null; until_true 10 left ff
+	arcad_kill9; row "UPDATE containers SET vm = 2, vm_joined = 0, vm_id = (SELECT vm_id FROM containers WHERE name LIKE '%gg') WHERE name LIKE '%ff'"; arcad_start
+	docker exec gg true; docker start ff >/dev/null; docker rm -f ff gg >/dev/null
 }
 t_the_others_removal_is_not_its_own() {
 	docker rm -f aa >/dev/null; docker exec bb true; local r; r=$(fails docker restart -t 0 bb); has "$r" 'Cannot restart container bb: joining network namespace of container: No such container'
