@@ -7,6 +7,9 @@
  * The agent keeps what the kernel has taken, by endpoint, and sends differences only: a peer that
  * did not change keeps its session. Those that leave go first, so that their addresses are free for
  * those that come. What the kernel refused is not in force, and sent again by the next call.
+ *
+ * A peer without a key is one that this container is not to reach, nor to be reached by: it has
+ * names (names.c), and the kernel never hears of it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -31,6 +34,11 @@ static struct network_peer *peer_find(const struct network *n, const char *endpo
 
 	HASH_FIND_STR(n->peers, endpoint_id, p);
 	return p;
+}
+
+static bool peer_is_reached(const Arca__V1__Peer *spec)
+{
+	return spec->public_key.len > 0;
 }
 
 static bool peer_same(const struct network_peer *a, const struct network_peer *b)
@@ -65,7 +73,9 @@ static int peers_check(const struct network *n, const struct network_peers_chang
 				NETWORK_PEERS_MAX);
 	for (size_t i = 0; i < change->n_set; i++) {
 		struct network_peer p = {};
-		int r = network_parse_peer(change->set[i], &p, err);
+		int r = peer_is_reached(change->set[i])
+				? network_parse_peer(change->set[i], &p, err)
+				: 0;
 
 		if (r < 0)
 			return r;
@@ -144,8 +154,8 @@ static int peers_insert(struct network *n, const Arca__V1__Peer *spec)
 	_cleanup_(peer_freep) struct network_peer *p = NULL;
 	struct network_peer *known = peer_find(n, spec->endpoint_id);
 
-	if (known)
-		return 0; /* the same: others have left */
+	if (known || !peer_is_reached(spec))
+		return 0; /* known: the same, others have left */
 	p = calloc(1, sizeof(*p));
 	if (!p)
 		return -ENOMEM;
@@ -194,8 +204,10 @@ static int peers_poke(struct networks *nets, struct network *n,
 
 	for (size_t k = 0; r == 0 && k < ARRAY_SIZE(keepalives); k++) {
 		for (size_t i = 0; r == 0 && i < change->n_set; i++)
-			r = peer_send(nets, &batch, peer_find(n, change->set[i]->endpoint_id),
-				      false, keepalives[k]);
+			if (peer_is_reached(change->set[i]))
+				r = peer_send(nets, &batch,
+					      peer_find(n, change->set[i]->endpoint_id), false,
+					      keepalives[k]);
 		if (r == 0)
 			r = wireguard_flush(&nets->wg, &batch);
 	}

@@ -13,6 +13,10 @@
  * before the agent hears of it (vmnet_ports.c). Its members are told of each other all the same,
  * for names.
  *
+ * On a network that keeps its members apart (enable_icc=false) they are told of each other in the
+ * same way, without keys: no VM takes a packet from one whose key it does not know, whatever that
+ * one sends. Ports of a vmnet are isolated in the bridge.
+ *
  * A new daemon joins the members that it finds with the keys they have, and tells nobody anything
  * until all have been found or given up (meshes_hold()): a list that lacks those who are found last
  * would cut them off.
@@ -70,12 +74,13 @@ static bool peer_addr(struct net_addr addr, uint8_t *to, size_t len)
 	return true;
 }
 
+/* Without a port nobody is told of the tunnel. */
 static void attachment_set_tunnel(struct attachment *a, const struct attachments *all,
-				  const uint8_t *key)
+				  const uint8_t *key, bool apart)
 {
 	memcpy(a->peer.key, key, sizeof(a->peer.key));
 	memcpy(a->peer.underlay4, sandbox_nic(all->sb)->v4, sizeof(a->peer.underlay4));
-	a->peer.port = (uint16_t)(UNDERLAY_WG_PORT_MIN + a->index);
+	a->peer.port = apart ? 0 : (uint16_t)(UNDERLAY_WG_PORT_MIN + a->index);
 }
 
 /* key: NULL without a tunnel */
@@ -97,7 +102,7 @@ static int attachment_new(struct attachments *all, const struct network_endpoint
 	a->key_since_ns = clock_monotonic_ns();
 	a->vmnet = !key;
 	if (key)
-		attachment_set_tunnel(a, all, key);
+		attachment_set_tunnel(a, all, key, e->apart);
 	a->peer.has_v4 = peer_addr(e->v4, a->peer.v4, sizeof(a->peer.v4));
 	a->peer.has_v6 = peer_addr(e->v6, a->peer.v6, sizeof(a->peer.v6));
 	if (peer_names(e->has_dns ? e->dns_names : NULL, &a->peer) < 0) {

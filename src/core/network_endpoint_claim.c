@@ -167,6 +167,7 @@ int network_endpoint_fill(struct networks *networks, const char *container_id,
 	endpoint->network_name = strdup(network->name);
 	endpoint->driver = strdup(network->driver);
 	endpoint->internal = network->internal;
+	endpoint->apart = network_is_apart(network);
 	endpoint->has_dns = network_mode_is_user_defined(network->name);
 	(void)str_u64(jx_str(network->options, NETWORK_OPT_MTU), 65535, &mtu); /* 0 if absent */
 	endpoint->mtu = (unsigned int)mtu;

@@ -9,8 +9,8 @@
  * transaction, tells the event, and lets go, so that events come in the order of what they tell.
  * A container's verb lock may be held around it (core/locks.h).
  *
- * `none`, `host` and `bridge` are made at the first start. Another --bip or --mtu than last time
- * makes `bridge` anew, unless a container that outlived the daemon is on it.
+ * `none`, `host` and `bridge` are made at the first start. Another --bip, --mtu or --icc than last
+ * time makes `bridge` anew, unless a container that outlived the daemon is on it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -68,8 +68,8 @@ static json_t *bridge_options(const struct networks_config *config)
 
 	(void)snprintf(mtu, sizeof(mtu), "%u", config->mtu ? config->mtu : NETWORK_BRIDGE_MTU);
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}",
-			 "com.docker.network.bridge.default_bridge", "true",
-			 "com.docker.network.bridge.enable_icc", "true",
+			 "com.docker.network.bridge.default_bridge", "true", NETWORK_OPT_ICC,
+			 config->no_icc ? "false" : "true",
 			 "com.docker.network.bridge.enable_ip_masquerade", "true",
 			 "com.docker.network.bridge.host_binding_ipv4", "0.0.0.0",
 			 "com.docker.network.bridge.name", "docker0", NETWORK_OPT_MTU, mtu);

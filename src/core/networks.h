@@ -44,6 +44,7 @@ struct networks_config {
 	const char *const *pools;
 	const char *bip;  /* "172.17.0.1/16"; NULL: Docker's */
 	unsigned int mtu; /* of the default bridge; 0: 1500 */
+	bool no_icc;	  /* containers on the default bridge do not reach each other */
 	/* what host-gateway stands for, one of a family; NULL-terminated, borrowed, may be NULL */
 	const char *const *host_gateways;
 };
@@ -83,6 +84,7 @@ struct network_endpoint {
 	struct net_addr host_binding; /* where ports are published; family 0: everywhere */
 	unsigned int mtu;	      /* com.docker.network.driver.mtu; 0: not given */
 	bool internal;		      /* no way out of the network: has no default route */
+	bool apart;		      /* enable_icc=false: members do not reach each other */
 	bool has_dns;		      /* a user's network: names resolve at 127.0.0.11 */
 	bool default_route4, default_route6;
 };

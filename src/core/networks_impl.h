@@ -11,6 +11,7 @@
 #define NETWORK_OPT_MTU "com.docker.network.driver.mtu"
 #define NETWORK_OPT_IPV4 "com.docker.network.enable_ipv4"
 #define NETWORK_OPT_IPV6 "com.docker.network.enable_ipv6"
+#define NETWORK_OPT_ICC "com.docker.network.bridge.enable_icc"
 #define NETWORK_OPT_HOST_BINDING "com.docker.network.bridge.host_binding_ipv4"
 #define NETWORK_OPT_GATEWAY4 "com.docker.network.bridge.gateway_mode_ipv4"
 #define NETWORK_OPT_GATEWAY6 "com.docker.network.bridge.gateway_mode_ipv6"
@@ -53,6 +54,7 @@ int network_create_held(struct networks *networks, struct network *network,
 /* networks_options.c */
 int network_bool_parse(const char *text, bool *ret);
 int network_options_check(const struct network *network, struct err *err);
+bool network_is_apart(const struct network *network);
 bool network_is_isolated(const struct network *network, unsigned int family);
 
 /* networks_ipam.c */

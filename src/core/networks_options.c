@@ -17,7 +17,7 @@ static const struct option {
 	const char *name;
 	enum option_kind kind;
 } option_table[] = {
-	{"com.docker.network.bridge.enable_icc", OPTION_BOOL},
+	{NETWORK_OPT_ICC, OPTION_BOOL},
 	{"com.docker.network.bridge.enable_ip_masquerade", OPTION_BOOL},
 	{"com.docker.network.bridge.inhibit_ipv4", OPTION_BOOL},
 	{"com.docker.network.bridge.default_bridge", OPTION_BOOL},
@@ -133,6 +133,20 @@ int network_options_check(const struct network *network, struct err *err)
 			r = option_check(network, &option_table[i], value, err);
 	}
 	return r;
+}
+
+/**
+ * network_is_apart() - Whether the members of a network are not to reach each other
+ * @network: Network
+ *
+ * Return: the answer
+ */
+bool network_is_apart(const struct network *network)
+{
+	bool icc = true;
+
+	(void)network_bool_parse(jx_str(network->options, NETWORK_OPT_ICC), &icc); /* if given */
+	return !icc;
 }
 
 /**

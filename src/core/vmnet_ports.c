@@ -42,6 +42,7 @@ int vmnet_plug(struct underlay *underlay, struct sandbox *sb,
 	struct vmnet_port port = {.network_id = endpoint->network_id,
 				  .endpoint_id = endpoint->endpoint_id,
 				  .internal = endpoint->internal,
+				  .apart = endpoint->apart,
 				  .mtu = attach_mtu(endpoint)};
 	struct vm_nic nic = {.mtu = port.mtu};
 	_cleanup_close_ int fd = -EBADF;

@@ -410,6 +410,7 @@ static void daemon_fill_config(struct daemon *d)
 		.networks = {.pools = (const char *const *)d->opts.address_pools.items,
 			     .bip = d->opts.bip,
 			     .mtu = d->opts.mtu,
+			     .no_icc = !d->opts.icc,
 			     .host_gateways = (const char *const *)d->opts.host_gateways.items},
 		.shutdown_timeout_s = (int)d->opts.shutdown_timeout_s,
 	};

@@ -94,6 +94,8 @@ static const struct option options_table[] = {
 	{"host-gateway-ip", 0, "host-gateway-ips", OPT_LIST, FIELD(host_gateways),
 	 "What host-gateway in --add-host stands for, one of a family (the default bridge's "
 	 "gateway)"},
+	{"icc", 0, "icc", OPT_BOOL, FIELD(icc),
+	 "Let containers on the default bridge reach each other (true)"},
 	{"mtu", 0, "mtu", OPT_MTU, FIELD(mtu), "MTU of the default bridge (1500)"},
 	{"network-key-rotation", 0, "network-key-rotation", OPT_SECONDS, FIELD(key_rotation_s),
 	 "Seconds after which the tunnels between containers get new keys (86400); 0: never"},
@@ -152,7 +154,6 @@ static const char *const options_ignored_keys[] = {
 	"metrics-addr",
 	"builder",
 	"ipv6",
-	"icc",
 	"ip",
 	"userns-remap",
 	"oom-score-adjust",
@@ -535,6 +536,7 @@ int options_parse(struct options *opts, int argc, char **argv, struct err *err)
 				 .vm_memory_mib = 512,
 				 .vm_cpus = 1,
 				 .vm_pool = 2,
+				 .icc = true,
 				 .key_rotation_s = 86400,
 				 .shutdown_timeout_s = 15};
 	r = options_parse_argv(opts, argc, argv, given, err);

@@ -25,6 +25,7 @@ struct options {
 	struct option_list host_gateways; /* addresses */
 	char *bip;			  /* owned; NULL: Docker's */
 	unsigned int mtu;		  /* of the default bridge; 0: 1500 */
+	bool icc;			  /* containers there reach each other */
 	char *data_root, *exec_root, *config_file, *pidfile, *group, *log_driver; /* owned */
 	char *tls_cacert, *tls_cert, *tls_key;					  /* owned */
 	char *qemu, *kernel, *initrd, *rehearsal, *forwarder; /* owned; NULL: found */

@@ -203,18 +203,38 @@ static int vmnet_load(const struct underlay *u, const struct buf *text, struct e
 			    : underlay_rules_run(u, vmnet_nft_load, text->data, &output, err);
 }
 
-static int vmnet_port_up(const struct underlay *u, const char *tap, int bridge, unsigned int mtu)
+/* The bridge passes nothing from one such port to another; what a gateway would route back to the
+ * bridge that it came from, the rules of the namespace drop. */
+static void vmnet_put_isolated(struct netlink_batch *batch)
+{
+	const uint8_t isolated = 1;
+	size_t info = netlink_nest(batch, IFLA_LINKINFO), data;
+
+	netlink_attr(batch, IFLA_INFO_SLAVE_KIND, "bridge", sizeof("bridge"));
+	data = netlink_nest(batch, IFLA_INFO_SLAVE_DATA);
+	netlink_attr(batch, IFLA_BRPORT_ISOLATED, &isolated, sizeof(isolated));
+	netlink_unnest(batch, data);
+	netlink_unnest(batch, info);
+}
+
+/* First on the bridge, then what it is there, then up: nothing passes before. */
+static int vmnet_port_up(const struct underlay *u, const char *tap, int bridge,
+			 const struct vmnet_port *port)
 {
 	_cleanup_(netlink_batch_done) struct netlink_batch batch = {};
-	struct ifinfomsg head = {.ifi_flags = IFF_UP, .ifi_change = IFF_UP};
-	const uint32_t mtu32 = mtu;
+	struct ifinfomsg head = {}, up = {.ifi_flags = IFF_UP, .ifi_change = IFF_UP};
+	const uint32_t mtu = port->mtu;
 	int r = underlay_link_index(u, tap, &head.ifi_index);
 
 	if (r < 0)
 		return r;
 	netlink_begin(&batch, RTM_NEWLINK, 0, &head, sizeof(head));
-	netlink_attr(&batch, IFLA_MTU, &mtu32, sizeof(mtu32));
+	netlink_attr(&batch, IFLA_MTU, &mtu, sizeof(mtu));
 	netlink_attr(&batch, IFLA_MASTER, &bridge, sizeof(bridge));
+	up.ifi_index = head.ifi_index;
+	netlink_begin(&batch, RTM_NEWLINK, 0, &up, sizeof(up));
+	if (port->apart)
+		vmnet_put_isolated(&batch);
 	return netlink_run(u->route_fd, &batch);
 }
 
@@ -305,7 +325,7 @@ static int vmnet_port_make(struct underlay *u, const struct vmnet_port *port, co
 	r = vmnet_load(u, &text, err);
 	if (r < 0)
 		return r;
-	r = vmnet_port_up(u, tap, bridge, port->mtu);
+	r = vmnet_port_up(u, tap, bridge, port);
 	return r < 0 ? err_sys(err, r, "cannot connect a port to network %.12s", port->network_id)
 		     : 0;
 }

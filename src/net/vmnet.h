@@ -28,6 +28,7 @@ struct vmnet_port {
 	struct vmnet_addr addr[2], gateway[2]; /* v4, v6 */
 	unsigned int mtu;
 	bool internal; /* of the network: does not lead outside */
+	bool apart;    /* likewise: nothing passes between its members, only to the gateway */
 };
 
 int vmnet_port_open(struct underlay *underlay, const struct vmnet_port *port, int *ret_fd,

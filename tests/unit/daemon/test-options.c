@@ -95,13 +95,15 @@ TEST(options_read_default_address_pools)
 	ASSERT_STREQ(opts.address_pools.items[0], "base=10.0.0.0/8,size=24");
 	ASSERT_STREQ(opts.bip, "10.9.0.1/16");
 	ASSERT_EQ(opts.mtu, 9000);
+	ASSERT(opts.icc);
 	ASSERT_OK(parse_file(&file,
 			     "{\"default-address-pools\":[{\"base\":\"10.0.0.0/8\",\"size\":24},"
-			     "{\"base\":\"fd00::/48\",\"size\":64}],\"mtu\":1400}",
+			     "{\"base\":\"fd00::/48\",\"size\":64}],\"mtu\":1400,\"icc\":false}",
 			     &err));
 	ASSERT_EQ(file.address_pools.n, 2);
 	ASSERT_STREQ(file.address_pools.items[1], "base=fd00::/48,size=64");
 	ASSERT_EQ(file.mtu, 1400);
+	ASSERT(!file.icc);
 	ASSERT(parse_file(&bad, "{\"default-address-pools\":[{\"base\":\"10.0.0.0/8\"}]}", &err) <
 	       0);
 	ASSERT_STREQ(err.msg, "each of \"default-address-pools\" needs \"base\" and \"size\"");
