@@ -39,6 +39,7 @@
 #include "core/containers.h"
 #include "core/jsonx.h"
 #include "core/spec.h"
+#include "net/underlay.h"
 #include "store/store.h"
 #include "vm/vm.h"
 
@@ -89,6 +90,19 @@ static void recover_lost(struct container *c)
 	recover_save_no_vm(c);
 }
 
+/* What the kernel has may have been changed, or never have been done by a daemon that was killed.
+ */
+static int recover_host_gateway(struct container *c, struct container_run *run, struct err *err)
+{
+	struct underlay *underlay = c->cs->core->underlay;
+	unsigned int nic = sandbox_nic(run->sb)->index;
+
+	if (!underlay || !nic)
+		return 0;
+	return underlay_host_gateway(underlay, (uint16_t)nic,
+				     spec_asks_host_gateway(c->host_config), err);
+}
+
 /* Take a process up again: what is left of its output and its exit come by themselves. */
 static int recover_resume(struct container *c, struct container_run *run,
 			  const Arca__V1__HelloResponse *hello, struct err *err)
@@ -105,7 +119,9 @@ static int recover_resume(struct container *c, struct container_run *run,
 	run->phase = RUN_STARTED;
 	run->started = true;
 	rank_unlock(&c->lock);
-	r = container_networks_resume(c, run, hello, err);
+	r = recover_host_gateway(c, run, err);
+	if (r == 0)
+		r = container_networks_resume(c, run, hello, err);
 	if (r == 0)
 		r = stdio_resume(run->io, sandbox_rpc(run->sb), err);
 	if (r < 0)

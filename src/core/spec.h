@@ -50,6 +50,7 @@ int spec_devices(const json_t *host_config, Arca__V1__ContainerSpec *spec, struc
 
 /* spec_dns.c */
 int spec_dns(const json_t *host_config, Arca__V1__ContainerSpec *spec, struct err *err);
+bool spec_asks_host_gateway(const json_t *host_config);
 int spec_host_gateway(const struct networks *networks, const json_t *host_config,
 		      Arca__V1__ContainerSpec *spec, struct err *err);
 

@@ -90,7 +90,13 @@ int spec_dns(const json_t *host_config, Arca__V1__ContainerSpec *spec, struct er
 	return dns_add_servers(spec->dns, &resolv) < 0 ? err_oom(err) : 0;
 }
 
-static bool host_gateway_asked(const json_t *host_config)
+/**
+ * spec_asks_host_gateway() - Whether a container wants to reach the host
+ * @host_config: Complete host config
+ *
+ * Return: the answer
+ */
+bool spec_asks_host_gateway(const json_t *host_config)
 {
 	json_t *item;
 	size_t i;
@@ -123,7 +129,7 @@ int spec_host_gateway(const struct networks *networks, const json_t *host_config
 	uint8_t bytes[NET_ADDR_BYTES_MAX];
 	Arca__V1__HostGateway *host;
 
-	if (!host_gateway_asked(host_config))
+	if (!spec_asks_host_gateway(host_config))
 		return 0;
 	host = spec->host_gateway = calloc(1, sizeof(*host));
 	if (!host)
