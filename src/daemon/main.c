@@ -43,6 +43,7 @@
 #include "daemon/guest.h"
 #include "daemon/listen.h"
 #include "daemon/network.h"
+#include "daemon/network_check.h"
 #include "daemon/options.h"
 #include "http/http.h"
 #include "image/image.h"
@@ -501,8 +502,9 @@ int main(int argc, char **argv)
 		options_print_help();
 	} else if (r == 0 && d.opts.show_version) {
 		puts("arcad version " ARCA_VERSION);
-	} else if (r == 0 && d.opts.gc_check != GC_CHECK_NONE) {
-		r = daemon_gc_check(&d, &err);
+	} else if (r == 0 && (d.opts.network_check || d.opts.gc_check != GC_CHECK_NONE)) {
+		r = d.opts.network_check ? network_check_run(&d.opts, &err)
+					 : daemon_gc_check(&d, &err);
 		if (r < 0)
 			(void)fprintf(stderr, "arcad: %s\n", err.msg);
 	} else {

@@ -117,6 +117,9 @@ static const struct option options_table[] = {
 	{"gc-check", 0, NULL, OPT_GC_CHECK, FIELD(gc_check),
 	 "Check the image store and exit: 0 consistent, 1 not; =full reads every byte, =repair "
 	 "repairs"},
+	{"network-check", 0, NULL, OPT_BOOL, FIELD(network_check),
+	 "Compare the state of the networks with what the kernel has, beside a daemon or without, "
+	 "and exit: 0 they agree, 1 not; what is inside of VMs is not seen"},
 	{"version", 'v', NULL, OPT_BOOL, FIELD(show_version), "Print the version and exit"},
 	{"help", 'h', NULL, OPT_BOOL, FIELD(show_help), "Print this and exit"},
 };

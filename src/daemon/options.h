@@ -31,7 +31,7 @@ struct options {
 	char *qemu, *kernel, *initrd, *rehearsal, *forwarder; /* owned; NULL: found */
 	enum log_level log_level;
 	bool debug, tls, tls_verify;
-	bool show_version, show_help, validate;
+	bool show_version, show_help, validate, network_check;
 	enum gc_check gc_check;
 	bool config_file_named; /* --config-file was given: it must exist */
 	enum vm_accel accel;

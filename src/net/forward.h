@@ -46,6 +46,7 @@ int forward_add(struct forward *forward, const char *owner, struct forward_mappi
 		size_t n, struct forward_failure *ret_failure, struct err *err);
 int forward_del(struct forward *forward, const char *owner);
 int forward_list(struct forward *forward, forward_owner_fn fn, void *user, struct err *err);
+int forward_look(const char *dir, forward_owner_fn fn, void *user, pid_t *ret_pid, struct err *err);
 bool forward_has(struct forward *forward, const char *owner);
 pid_t forward_pid(struct forward *forward);
 bool forward_host_has_ipv6(void);

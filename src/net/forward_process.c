@@ -332,3 +332,52 @@ void forward_process_drop(struct forward *f)
 	if (f->process.pidfd >= 0 && !process_alive(&f->process))
 		process_forget(&f->process);
 }
+
+static void forward_look_done(struct forward *f)
+{
+	struct forward_owner *owner, *tmp;
+
+	HASH_ITER (hh, f->owners, owner, tmp)
+		forward_forget_owner(f, owner);
+	process_forget(&f->process);
+	cleanup_close(&f->fd);
+	buf_done(&f->in);
+}
+
+/**
+ * forward_look() - Who has published what, for somebody who is not the forwarder's daemon
+ * @dir:     <exec-root>/net
+ * @fn:	     Called for each owner
+ * @user:    Its argument
+ * @ret_pid: The forwarder, 0 if none runs; set on success
+ * @err:     Filled on failure
+ *
+ * Over a connection of its own, beside the daemon's; none is started.
+ *
+ * Return: 0, or negative errno if there is one and it does not answer
+ */
+int forward_look(const char *dir, forward_owner_fn fn, void *user, pid_t *ret_pid, struct err *err)
+{
+	_cleanup_(forward_look_done) struct forward f = {
+		.dir = (char *)dir, .process = PROCESS_NONE, .fd = -EBADF};
+	_cleanup_free_ char *record = forward_record_path(&f);
+	struct forward_owner *owner, *tmp;
+	int r = record ? process_find(record, &f.process) : -ENOMEM;
+
+	if (r == -ENOENT || r == -ESRCH) {
+		*ret_pid = 0;
+		return 0;
+	}
+	if (r == 0)
+		r = forward_connect(&f);
+	if (r == 0)
+		r = forward_hello(&f);
+	if (r == 0)
+		r = forward_learn(&f);
+	if (r < 0)
+		return err_sys(err, r, "the forwarder of published ports does not answer");
+	HASH_ITER (hh, f.owners, owner, tmp)
+		fn(owner->id, owner->mappings, owner->n, user);
+	*ret_pid = f.process.pid;
+	return 0;
+}

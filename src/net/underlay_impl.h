@@ -44,6 +44,7 @@ int underlay_run(struct underlay *u, int (*fn)(struct underlay *, void *), void 
 		 struct err *err);
 
 int underlay_ns_enter(struct underlay *u, struct err *err);
+int underlay_ns_look(const struct underlay *u);
 void underlay_ns_remove(struct underlay *u);
 int underlay_ns_configure(struct underlay *u, struct err *err);
 int underlay_sysctl_late(void);
@@ -51,6 +52,8 @@ void underlay_sysctl_bridge(void);
 
 int underlay_rules_load(struct underlay *u, struct err *err);
 int underlay_rules_host_gateway(struct underlay *u, uint16_t index, bool on, struct err *err);
+int underlay_rules_look(struct underlay *u, unsigned int *ret_wanted, unsigned int *ret_found,
+			struct err *err);
 int underlay_rules_run(const struct underlay *u, const char *const *words, const char *input,
 		       struct buf *output, struct err *err);
 bool underlay_is_host_gateway(const struct underlay *u, uint16_t index);

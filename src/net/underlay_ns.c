@@ -144,7 +144,7 @@ static int underlay_ns_mount(const char *from, const char *path)
 }
 
 /* The namespace in which the forwarder of an earlier daemon lives. */
-static int underlay_ns_of_forwarder(struct underlay *u, const char *path)
+static int underlay_ns_of_forwarder(const struct underlay *u)
 {
 	_cleanup_free_ char *record = str_format("%s/" UNDERLAY_RECORD_FORWARD, u->dir), *ns = NULL;
 	_cleanup_(process_forget) struct process process = PROCESS_NONE;
@@ -156,18 +156,44 @@ static int underlay_ns_of_forwarder(struct underlay *u, const char *path)
 	fd = ns ? open(ns, O_RDONLY | O_CLOEXEC) : -1;
 	if (fd < 0 || !underlay_ns_valid(u, fd) || !process_alive(&process))
 		return -ENOENT;
-	if (underlay_ns_mount(ns, path) < 0)
-		log_warn("cannot mount the containers' network at %s", path);
 	return TAKE_FD(fd);
 }
 
-static int underlay_ns_find(struct underlay *u, const char *path)
+static int underlay_ns_mounted(const struct underlay *u, const char *path)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-	if (fd >= 0 && underlay_ns_valid(u, fd))
-		return TAKE_FD(fd);
-	return underlay_ns_of_forwarder(u, path);
+	return fd >= 0 && underlay_ns_valid(u, fd) ? TAKE_FD(fd) : -ENOENT;
+}
+
+static int underlay_ns_find(const struct underlay *u, const char *path)
+{
+	_cleanup_free_ char *self = NULL;
+	int fd = underlay_ns_mounted(u, path);
+
+	if (fd >= 0)
+		return fd;
+	fd = underlay_ns_of_forwarder(u);
+	if (fd < 0)
+		return fd;
+	self = str_format("/proc/self/fd/%d", fd);
+	if (!self || underlay_ns_mount(self, path) < 0)
+		log_warn("cannot mount the containers' network at %s", path);
+	return fd;
+}
+
+/**
+ * underlay_ns_look() - The namespace of a daemon, whether it runs or not
+ * @u: With its folder and the caller's namespace; nothing is changed
+ *
+ * Return: descriptor of the caller's, or negative errno
+ */
+int underlay_ns_look(const struct underlay *u)
+{
+	_cleanup_free_ char *path = underlay_ns_path(u);
+	int fd = path ? underlay_ns_mounted(u, path) : -ENOMEM;
+
+	return fd == -ENOENT ? underlay_ns_of_forwarder(u) : fd;
 }
 
 static int underlay_ns_make(const char *path)
@@ -224,7 +250,7 @@ int underlay_ns_enter(struct underlay *u, struct err *err)
  */
 void underlay_ns_remove(struct underlay *u)
 {
-	static const char *const names[] = {"ns", "pasta.pid", "pasta.log"};
+	static const char *const names[] = {"ns", UPLINK_RECORD, "pasta.log"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		_cleanup_free_ char *path = str_format("%s/%s", u->dir, names[i]);

@@ -28,6 +28,7 @@
 #include "base/cleanup.h"
 #include "base/fs.h"
 #include "base/spawn.h"
+#include "base/str.h"
 #include "net/underlay_impl.h"
 #include "net/vmnet.h"
 
@@ -275,6 +276,17 @@ static void rules_write_resolver(struct buf *text)
 			 addr);
 }
 
+static int rules_write(const struct underlay *u, struct buf *text)
+{
+	_cleanup_buf_ struct buf members = {}, resolver = {};
+
+	rules_write_members(u, &members);
+	rules_write_resolver(&resolver);
+	buf_addf(text, rules_text, members.len ? members.data : "",
+		 resolver.len ? resolver.data : "");
+	return members.failed || resolver.failed || text->failed ? -ENOMEM : 0;
+}
+
 /**
  * underlay_rules_load() - Put the whole rule set in force, whatever was there
  * @u:	 Underlay; its thread is in the namespace
@@ -285,14 +297,10 @@ static void rules_write_resolver(struct buf *text)
 int underlay_rules_load(struct underlay *u, struct err *err)
 {
 	static const char *const words[] = {"-f", "-", NULL};
-	_cleanup_buf_ struct buf members = {}, resolver = {}, text = {}, output = {};
+	_cleanup_buf_ struct buf text = {}, output = {};
 
 	rules_read_members(u);
-	rules_write_members(u, &members);
-	rules_write_resolver(&resolver);
-	buf_addf(&text, rules_text, members.len ? members.data : "",
-		 resolver.len ? resolver.data : "");
-	if (members.failed || resolver.failed || text.failed)
+	if (rules_write(u, &text) < 0)
 		return err_oom(err);
 	return underlay_rules_run(u, words, text.data, &output, err);
 }
@@ -323,4 +331,53 @@ int underlay_rules_host_gateway(struct underlay *u, uint16_t index, bool on, str
 	if (r == 0)
 		rules_remember(u, index, on);
 	return r;
+}
+
+/* Rules within chains, a line each, in our text as in nft's. */
+static unsigned int rules_count(char *text)
+{
+	char *line, *save = NULL;
+	bool in_chain = false;
+	unsigned int n = 0;
+
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		line += strspn(line, " \t");
+		if (str_starts(line, "chain "))
+			in_chain = true;
+		else if (*line == '}')
+			in_chain = false;
+		else
+			n += in_chain && *line && !str_starts(line, "type filter hook") &&
+			     !str_starts(line, "type nat hook");
+	}
+	return n;
+}
+
+/**
+ * underlay_rules_look() - What is in force, beside what would be loaded
+ * @u:		Its thread is in the namespace; who may reach the host is noted in it
+ * @ret_wanted: Rules that underlay_rules_load() would load; set on success
+ * @ret_found:	Rules that the kernel has; set on success
+ * @err:	Filled on failure; names the package that is missing
+ *
+ * Return: 0, or negative errno
+ */
+int underlay_rules_look(struct underlay *u, unsigned int *ret_wanted, unsigned int *ret_found,
+			struct err *err)
+{
+	static const char *const tables[] = {"list", "tables", "inet", NULL};
+	static const char *const words[] = {"list", "table", "inet", "arca", NULL};
+	_cleanup_buf_ struct buf text = {}, names = {}, output = {};
+	int r = underlay_rules_run(u, tables, NULL, &names, err);
+
+	if (r == 0 && names.len && strstr(names.data, "table inet arca\n"))
+		r = underlay_rules_run(u, words, NULL, &output, err);
+	if (r < 0)
+		return r;
+	if (rules_write(u, &text) < 0)
+		return err_oom(err);
+	*ret_wanted = rules_count(text.data);
+	*ret_found = output.len ? rules_count(output.data) : 0;
+	rules_read_members(u);
+	return 0;
 }

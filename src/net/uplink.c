@@ -76,6 +76,23 @@ static bool uplink_has_default(const struct uplink *uplink, uint8_t family)
 	return found;
 }
 
+/**
+ * uplink_host_has_default() - Whether the host leads anywhere, so that pasta is to be expected
+ *
+ * The calling thread is in the host's namespace.
+ *
+ * Return: the answer
+ */
+bool uplink_host_has_default(void)
+{
+	struct uplink uplink = {.route_fd = -EBADF, .watch_fd = -EBADF};
+	bool has = netlink_open(0, &uplink.route_fd) == 0 &&
+		   (uplink_has_default(&uplink, AF_INET) || uplink_has_default(&uplink, AF_INET6));
+
+	cleanup_close(&uplink.route_fd);
+	return has;
+}
+
 static void uplink_say(struct uplink *uplink, const char *reason)
 {
 	if (*reason && !str_eq(uplink->reason, reason))
@@ -186,7 +203,7 @@ static int uplink_spawn(struct underlay *u, int log_fd)
 
 static void uplink_record(struct underlay *u)
 {
-	_cleanup_free_ char *path = str_format("%s/pasta.pid", u->dir);
+	_cleanup_free_ char *path = str_format("%s/" UPLINK_RECORD, u->dir);
 	int r = path ? process_record(&u->uplink.pasta, path) : -ENOMEM;
 
 	if (r < 0 && r != -ESRCH) /* gone already: that is seen next */
@@ -242,7 +259,7 @@ static void uplink_try(struct underlay *u)
  */
 void uplink_start(struct underlay *u)
 {
-	_cleanup_free_ char *path = str_format("%s/pasta.pid", u->dir);
+	_cleanup_free_ char *path = str_format("%s/" UPLINK_RECORD, u->dir);
 	int ifindex;
 
 	u->uplink.by_name = anchor_start(&u->uplink.anchor) < 0;

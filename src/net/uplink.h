@@ -10,6 +10,7 @@
 #include "net/underlay.h"
 
 #define UPLINK_LINK "up0"
+#define UPLINK_RECORD "pasta.pid"
 #define UPLINK_POLL_FDS 2
 
 struct uplink {
@@ -25,6 +26,7 @@ struct uplink {
 };
 
 int uplink_init(struct uplink *uplink);
+bool uplink_host_has_default(void);
 void uplink_start(struct underlay *u);
 void uplink_stop(struct underlay *u);
 int uplink_poll_prepare(struct uplink *uplink, struct pollfd fds[static UPLINK_POLL_FDS]);

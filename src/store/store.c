@@ -465,6 +465,32 @@ static int store_make_file(const char *path)
 	return fd < 0 || fchmod(fd, 0600) < 0 ? -errno : 0;
 }
 
+static int store_new(struct store **ret_store, struct err *err)
+{
+	struct store *store = calloc(1, sizeof(*store));
+	pthread_mutexattr_t attr;
+
+	if (!store)
+		return err_oom(err);
+	(void)pthread_mutexattr_init(&attr); /* none of the three can fail on Linux */
+	(void)pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
+	(void)pthread_mutex_init(&store->lock, &attr);
+	(void)pthread_mutexattr_destroy(&attr);
+	*ret_store = store;
+	return 0;
+}
+
+static int store_open_file(struct store *store, const char *path, int flags, struct err *err)
+{
+	int rc = sqlite3_open_v2(path, &store->db,
+				 flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+
+	if (rc != SQLITE_OK)
+		return err_sys(err, store_errno(rc), "cannot open the database %s", path);
+	(void)sqlite3_busy_timeout(store->db, STORE_BUSY_MS); /* cannot fail */
+	return 0;
+}
+
 /**
  * store_open() - Open or make the database and bring it to today's schema
  * @path:	File; its folder exists
@@ -475,33 +501,54 @@ static int store_make_file(const char *path)
  */
 int store_open(const char *path, struct store **ret_store, struct err *err)
 {
-	_cleanup_(store_closep) struct store *store = calloc(1, sizeof(*store));
-	pthread_mutexattr_t attr;
-	int rc, r;
+	_cleanup_(store_closep) struct store *store = NULL;
+	int r = store_new(&store, err);
 
-	if (!store)
-		return err_oom(err);
-	(void)pthread_mutexattr_init(&attr); /* none of the three can fail on Linux */
-	(void)pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
-	(void)pthread_mutex_init(&store->lock, &attr);
-	(void)pthread_mutexattr_destroy(&attr);
-
+	if (r < 0)
+		return r;
 	r = store_make_file(path);
 	if (r < 0)
 		return err_sys(err, r, "cannot open the database %s", path);
-	rc = sqlite3_open_v2(path, &store->db,
-			     SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
-				     SQLITE_OPEN_EXRESCODE,
-			     NULL);
-	if (rc != SQLITE_OK)
-		return err_sys(err, store_errno(rc), "cannot open the database %s", path);
-	(void)sqlite3_busy_timeout(store->db, STORE_BUSY_MS); /* cannot fail */
+	r = store_open_file(store, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err);
+	if (r < 0)
+		return r;
 	r = store_pragmas(store);
 	if (r < 0)
 		return err_sys(err, r, "cannot open the database %s", path);
 	r = store_migrate(store, path, err);
 	if (r < 0)
 		return r;
+	*ret_store = TAKE_PTR(store);
+	return 0;
+}
+
+/**
+ * store_open_read() - Open a database to look at it, beside a daemon that may be using it
+ * @path:	File
+ * @ret_store:	The store, for statements that change nothing; closed with store_close()
+ * @err:	Filled on failure
+ *
+ * Readers of a WAL hold up no writer. The schema is taken as it is, so it must be today's.
+ *
+ * Return: 0, or negative errno: unreadable, not a database, or of another version
+ */
+int store_open_read(const char *path, struct store **ret_store, struct err *err)
+{
+	_cleanup_(store_closep) struct store *store = NULL;
+	int64_t version = 0;
+	int r = store_new(&store, err);
+
+	if (r == 0)
+		r = store_open_file(store, path, SQLITE_OPEN_READONLY, err);
+	if (r < 0)
+		return r;
+	r = store_exec(store, "PRAGMA user_version", store_version_row, &version, "");
+	if (r < 0)
+		return err_sys(err, r, "cannot read the database %s", path);
+	if ((uint64_t)version != store_migrations_n)
+		return err_sys(err, -EPROTONOSUPPORT,
+			       "the database %s is of another arcad (version %lld, known: %zu)",
+			       path, (long long)version, store_migrations_n);
 	*ret_store = TAKE_PTR(store);
 	return 0;
 }

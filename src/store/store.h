@@ -19,6 +19,7 @@ struct store;
 struct store_row;
 
 int store_open(const char *path, struct store **ret_store, struct err *err);
+int store_open_read(const char *path, struct store **ret_store, struct err *err);
 void store_close(struct store *store);
 
 /*

@@ -137,6 +137,19 @@ void sandbox_stop(struct sandbox *sb, unsigned int timeout_ms);
  * gone is not called afterwards. */
 void sandbox_free(struct sandbox *sb);
 
+/* What a VM is to somebody who did not start it; look.c */
+struct vm_seen {
+	const char *name; /* of its folder */
+	pid_t pid;
+	bool alive;
+	unsigned int nic; /* index; 0: none */
+};
+typedef int (*vm_look_fn)(void *user, const struct vm_seen *seen);
+int vm_look(const char *run_dir, vm_look_fn fn, void *user);
+bool vm_has_tap(pid_t pid, const char *name);
+pid_t vm_find_tap(const char *name);
+bool vm_is_below(pid_t pid, const char *dir);
+
 /* Upper disks: a sparse pre-formatted ext4, copied. The master is made once in template_dir
  * (mkfs.ext4). */
 int upper_disk_create(struct vmm *vmm, const char *path, struct err *err);

@@ -25,7 +25,8 @@ TEST(options_take_dockerds_flags)
 	ASSERT_OK(PARSE(&opts, &err, (char *)"-H", (char *)"unix:///tmp/a", (char *)"-Hfd://",
 			(char *)"--host=tcp://127.0.0.1:1", (char *)"-D", (char *)"--data-root",
 			(char *)"/d", (char *)"--vm-memory=1g", (char *)"--accel", (char *)"tcg",
-			(char *)"--validate", (char *)"--version"));
+			(char *)"--validate", (char *)"--network-check", (char *)"--version"));
+	ASSERT(opts.network_check);
 	ASSERT_EQ(opts.hosts.n, 3);
 	ASSERT_STREQ(opts.hosts.items[0], "unix:///tmp/a");
 	ASSERT_STREQ(opts.hosts.items[1], "fd://");
@@ -47,6 +48,7 @@ TEST(options_take_a_check_with_and_without_a_word)
 	ASSERT_STREQ(plain.data_root, "/d");
 	ASSERT_OK(PARSE(&full, &err, (char *)"--gc-check=full", (char *)"--version"));
 	ASSERT_EQ(full.gc_check, GC_CHECK_FULL);
+	ASSERT(!plain.network_check && !full.network_check);
 	ASSERT_ERROR(PARSE(&bad, &err, (char *)"--gc-check=some"), EINVAL);
 }
 

@@ -49,6 +49,29 @@ static int64_t count(struct store *store, const char *sql)
 	return store_exec(store, sql, count_row, &n, "") < 0 ? -1 : n;
 }
 
+/* Goal: who only looks sees what was committed, changes nothing, and takes no other schema. */
+TEST(reads_beside_a_writer)
+{
+	struct store *reader = NULL, *none = NULL;
+	struct err err = {0};
+	FIXTURE;
+
+	ASSERT_OK(fixture_open(&f));
+	ASSERT_OK(store_exec(f.store, "CREATE TABLE t (k)", NULL, NULL, ""));
+	ASSERT_OK(store_open_read(f.path, &reader, &err));
+	ASSERT_OK(store_begin(f.store));
+	ASSERT_OK(store_exec(f.store, "INSERT INTO t VALUES (1)", NULL, NULL, ""));
+	ASSERT_EQ(count(reader, "SELECT count(*) FROM t"), 0);
+	ASSERT_OK(store_commit(f.store));
+	ASSERT_EQ(count(reader, "SELECT count(*) FROM t"), 1);
+	ASSERT_ERROR(store_exec(reader, "INSERT INTO t VALUES (2)", NULL, NULL, ""), EROFS);
+	store_close(reader);
+	ASSERT_OK(store_exec(f.store, "PRAGMA user_version = 1", NULL, NULL, ""));
+	ASSERT_ERROR(store_open_read(f.path, &none, &err), EPROTONOSUPPORT);
+	ASSERT_ERROR(store_open_read("/tmp/no-such.db", &none, &err), ENOENT);
+	ASSERT(!none);
+}
+
 TEST(opens_twice_and_keeps_rows)
 {
 	FIXTURE;
