@@ -170,7 +170,7 @@ static void check_vm(struct check *k, const struct check_vm *vm)
 static const struct check_vm *check_vm_of(const struct check *k, const struct check_container *c)
 {
 	for (size_t i = 0; i < k->n_vms; i++)
-		if (k->vms[i].container == c && k->vms[i].alive)
+		if (str_eq(k->vms[i].name, c->vm_id) && k->vms[i].alive)
 			return &k->vms[i];
 	return NULL;
 }

@@ -17,15 +17,18 @@
 
 struct check_container {
 	char id[ID_BUF];
-	char *name; /* owned */
-	bool runs;  /* a VM of it may be there */
-	bool up;    /* its process runs as well */
+	char *name;	    /* owned */
+	char vm_id[ID_BUF]; /* what its VM is called */
+	bool joined;	    /* that is another container's, or was */
+	bool runs;	    /* it may be in that VM */
+	bool up;	    /* its process runs as well */
 	json_t *config, *host_config;
 };
 
 struct check_vm {
-	char *name;				 /* owned: of its folder */
-	const struct check_container *container; /* borrowed; NULL: of none that is in the rows */
+	char *name; /* owned: of its folder */
+	const struct check_container
+		*container; /* borrowed, the first of several; NULL: none of the rows */
 	pid_t pid;
 	bool alive;
 	unsigned int nic;

@@ -52,6 +52,8 @@ static int load_container(void *user, struct store_row *row)
 		(state == CONTAINER_RUNNING || state == CONTAINER_PAUSED);
 	c->config = jx_parse(store_row_text(row, 4));
 	c->host_config = jx_parse(store_row_text(row, 5));
+	load_id(c->vm_id, row, 6);
+	c->joined = store_row_int(row, 7) != 0;
 	return c->name && c->config && c->host_config ? 0 : -ENOMEM;
 }
 
@@ -132,7 +134,8 @@ int check_load_state(struct check *k, struct err *err)
 	" AND a.network_id = e.network_id AND a.used = 1 AND length(a.address) = " len ")"
 	struct store *store = k->config->store;
 	int r = store_exec(store,
-			   "SELECT id, name, state, vm, config, host_config FROM containers"
+			   "SELECT id, name, state, vm, config, host_config,"
+			   " iif(vm_id = '', id, vm_id), vm_joined FROM containers"
 			   " ORDER BY name",
 			   load_container, k, "");
 
@@ -156,6 +159,20 @@ int check_load_state(struct check *k, struct err *err)
 	return r < 0 ? err_sys(err, r, "cannot read the networks' rows") : 0;
 }
 
+/* Whose VM it is: the one that it was started for, or the first of those who joined that. */
+static const struct check_container *load_find_vm(const struct check *k, const char *name)
+{
+	const struct check_container *found = NULL;
+
+	for (size_t i = 0; i < k->n_containers; i++) {
+		const struct check_container *c = &k->containers[i];
+
+		if (c->runs && str_eq(c->vm_id, name) && (!found || !c->joined))
+			found = c;
+	}
+	return found ? found : load_find_container(k, name);
+}
+
 static int load_vm(void *user, const struct vm_seen *seen)
 {
 	struct check *k = user;
@@ -164,7 +181,7 @@ static int load_vm(void *user, const struct vm_seen *seen)
 	if (!vm)
 		return -ENOMEM;
 	vm->name = strdup(seen->name);
-	vm->container = load_find_container(k, seen->name);
+	vm->container = load_find_vm(k, seen->name);
 	vm->pid = seen->pid;
 	vm->alive = seen->alive;
 	vm->nic = seen->nic;
