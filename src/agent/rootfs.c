@@ -308,6 +308,18 @@ int rootfs_mount(const Arca__V1__ContainerSpec *spec, struct rootfs *ret_rootfs,
 	return 0;
 }
 
+/* Before the unmounting, which is no such thing where a process that is just being made for another
+ * container has a copy of the mount. */
+static int rootfs_sync(const char *dir)
+{
+	_cleanup_free_ char *path = str_format("%s/upper", dir);
+	_cleanup_close_ int fd = path ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -EBADF;
+
+	if (fd < 0)
+		return 0; /* it was not mounted */
+	return syncfs(fd) < 0 ? -errno : 0;
+}
+
 /* The mounts of a namespace are dropped a little after its last process: try for a while. */
 static int rootfs_unmount_disk(const char *dir, const char *name)
 {
@@ -349,7 +361,9 @@ int rootfs_unmount(struct rootfs *rootfs)
 	rootfs->mount_fd = -EBADF;
 	if (!dir)
 		return 0;
-	r = rootfs_unmount_disk(dir, "upper");
+	r = rootfs_sync(dir);
+	r1 = rootfs_unmount_disk(dir, "upper");
+	r = r < 0 ? r : r1;
 	r1 = rootfs_unmount_disk(dir, "lower");
 	(void)rmdir(dir); /* on a tmpfs */
 	return r < 0 ? r : r1;

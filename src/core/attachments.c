@@ -678,25 +678,6 @@ int attachments_renamed(struct attachments *all, const struct network_endpoints 
 }
 
 /**
- * attachments_unplug() - The run is over and its VM stays, for others: without its network cards
- * @all: Attachments, about to be ended; may be NULL
- *
- * Waits for the guest.
- */
-void attachments_unplug(struct attachments *all)
-{
-	struct err err = {};
-
-	for (size_t i = 0; all && i < all->n; i++) {
-		const struct attachment *a = all->v[i];
-
-		if (a->vmnet && vmnet_unplug(attachments_underlay(all), all->sb, a->network_id,
-					     a->peer.id, &err) < 0)
-			log_error("container %.12s: %s", all->container_id, err.msg);
-	}
-}
-
-/**
  * attachments_end() - The VM is gone or goes: the others forget it
  * @all:      Freed; may be NULL
  * @vm_stays: It is the daemon that goes: the VM keeps its ports

@@ -41,7 +41,6 @@ int attachments_add(struct attachments *all, const struct network_endpoint *endp
 		    struct err *err);
 int attachments_remove(struct attachments *all, const char *network_id, struct err *err);
 int attachments_renamed(struct attachments *all, const struct network_endpoints *endpoints);
-void attachments_unplug(struct attachments *all);
 void attachments_end(struct attachments *all, bool vm_stays);
 
 /* spec_attach.c: NetworkAttach of an endpoint, all but key, index and peers */

@@ -164,8 +164,6 @@ void container_networks_renamed(struct container *c)
  */
 void container_networks_leave(struct container_run *run, bool vm_stays)
 {
-	if (!vm_stays && machine_is_shared(run))
-		attachments_unplug(run->nets);
 	attachments_end(TAKE_PTR(run->nets), vm_stays);
 }
 

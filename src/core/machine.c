@@ -34,6 +34,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "core/containers.h"
+#include "net/underlay.h"
 #include "rpc/client.h"
 #include "vm/vm.h"
 
@@ -346,6 +347,18 @@ int machine_adopt(struct machines *ms, struct container_run *run, const char *id
 	return r;
 }
 
+/* What the VM has for the container that it was started for. */
+static int machine_clear_first(const struct container_run *run, struct err *err)
+{
+	struct underlay *underlay = run->machine->ms->core->underlay;
+	int r = sandbox_nics_remove(run->sb, err);
+
+	if (r == 0 && underlay && sandbox_nic(run->sb)->index)
+		r = underlay_host_gateway(underlay, (uint16_t)sandbox_nic(run->sb)->index, false,
+					  err);
+	return r < 0 ? r : sandbox_disks_release(run->sb, err);
+}
+
 /* The guest forgets a container whose VM stays: its processes, its root, what it knows of it. */
 static int machine_clear(const struct container_run *run, unsigned int timeout_ms, struct err *err)
 {
@@ -362,23 +375,7 @@ static int machine_clear(const struct container_run *run, unsigned int timeout_m
 	(void)rpc_call(sandbox_rpc(run->sb), "/arca.v1.Process/Release", &release.base,
 		       &arca__v1__empty__descriptor, timeout_ms, NULL, &ignored);
 	return run->joined ? sandbox_disks_remove(run->sb, run->c->id, err)
-			   : sandbox_disks_release(run->sb, err);
-}
-
-/**
- * machine_is_shared() - Whether a run's VM goes on without it
- * @run: Run
- *
- * Return: the answer
- */
-bool machine_is_shared(const struct container_run *run)
-{
-	struct machine *m = run->machine;
-
-	if (!m)
-		return false;
-	RANK_LOCK_SCOPE(guard, &m->ms->lock);
-	return m->members > 1 && !m->ended;
+			   : machine_clear_first(run, err);
 }
 
 static bool machine_has_ended(struct machine *m)

@@ -26,7 +26,6 @@ int machine_start(struct machines *ms, struct container_run *run, const struct s
 int machine_join(struct container_run *run, const struct container_run *other, struct err *err);
 int machine_adopt(struct machines *ms, struct container_run *run, const char *id,
 		  const struct Arca__V1__HelloResponse **ret_hello, struct err *err);
-bool machine_is_shared(const struct container_run *run);
 void machine_leave(struct container_run *run, unsigned int timeout_ms);
 void machine_kill(struct container_run *run);
 void machine_forget(struct container_run *run);

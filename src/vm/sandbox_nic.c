@@ -109,3 +109,27 @@ int sandbox_nic_remove(struct sandbox *sb, const char *name, struct err *err)
 		nic_take_back(sb, name);
 	return r;
 }
+
+/**
+ * sandbox_nics_remove() - Unplug all cards that were plugged in late
+ * @sb:	 Sandbox
+ * @err: Filled on failure
+ *
+ * Return: 0 or negative errno
+ */
+int sandbox_nics_remove(struct sandbox *sb, struct err *err)
+{
+	_cleanup_(sandbox_slots_unlock) struct sandbox *held = sandbox_slots_lock(sb);
+	int r = 0;
+
+	for (unsigned int slot = 0; slot < SANDBOX_SLOTS && r == 0; slot++) {
+		_cleanup_free_ char *name = sandbox_slot_get(held, slot, "netdev");
+
+		if (!name)
+			continue;
+		r = sandbox_slot_unplug(sb, slot, err);
+		if (r == 0)
+			nic_take_back(sb, name);
+	}
+	return r;
+}

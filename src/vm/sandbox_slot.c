@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -83,8 +84,8 @@ static int slots_used(struct sandbox *sb, unsigned int *ret_used, struct err *er
 
 		for (unsigned int slot = 0; name && slot < SANDBOX_SLOTS; slot++) {
 			sandbox_slot_names(slot, id, bus);
-			if (str_eq(name, id))
-				used |= 1U << slot;
+			if (str_starts(name, id) && strchr(".", name[strlen(id)]))
+				used |= 1U << slot; /* or what a crash left of it: late0.1 */
 		}
 	}
 	*ret_used = used;
@@ -117,7 +118,15 @@ int sandbox_slot_free(struct sandbox *sb, unsigned int *ret_slot, struct err *er
 	return 0;
 }
 
-static bool slot_has(struct sandbox *sb, unsigned int slot, const char *property, const char *value)
+/**
+ * sandbox_slot_get() - A property of a slot's device
+ * @sb:	      Sandbox, its slots locked
+ * @slot:     Slot
+ * @property: Its name
+ *
+ * Return: heap string; NULL if the slot is empty, or its device has no such property
+ */
+char *sandbox_slot_get(struct sandbox *sb, unsigned int slot, const char *property)
 {
 	char id[SANDBOX_SLOT_ID_MAX], bus[SANDBOX_SLOT_ID_MAX];
 	_cleanup_qmp_json_ json_t *reply = NULL;
@@ -127,12 +136,18 @@ static bool slot_has(struct sandbox *sb, unsigned int slot, const char *property
 
 	sandbox_slot_names(slot, id, bus);
 	path = str_format(SLOT_PARENT "/%s", id);
-	/* One that has gone meanwhile, or is of another kind, has no such property. */
 	if (!path ||
 	    qmp_call(sb->qmp, "qom-get", json_pack("{s:s,s:s}", "path", path, "property", property),
 		     SLOT_CALL_MS, &reply, &ignored) < 0)
-		return false;
+		return NULL;
 	text = json_string_value(reply);
+	return str_empty(text) ? NULL : strdup(text);
+}
+
+static bool slot_has(struct sandbox *sb, unsigned int slot, const char *property, const char *value)
+{
+	_cleanup_free_ char *text = sandbox_slot_get(sb, slot, property);
+
 	return text && str_eq(text, value);
 }
 

@@ -14,4 +14,5 @@ void sandbox_slot_names(unsigned int slot, char ret_id[static SANDBOX_SLOT_ID_MA
 int sandbox_slot_free(struct sandbox *sb, unsigned int *ret_slot, struct err *err);
 int sandbox_slot_find(struct sandbox *sb, const char *property, const char *value,
 		      unsigned int *ret_slot, struct err *err);
+char *sandbox_slot_get(struct sandbox *sb, unsigned int slot, const char *property);
 int sandbox_slot_unplug(struct sandbox *sb, unsigned int slot, struct err *err);

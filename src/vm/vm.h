@@ -121,6 +121,7 @@ int sandbox_keys(struct sandbox *sb, unsigned int timeout_ms,
 int sandbox_nic_add(struct sandbox *sb, const char *name, const struct vm_nic *nic,
 		    unsigned int *ret_slot, struct err *err);
 int sandbox_nic_remove(struct sandbox *sb, const char *name, struct err *err);
+int sandbox_nics_remove(struct sandbox *sb, struct err *err); /* all of them */
 /* Disks of another container than the one the VM was started for: see sandbox_disk.c. */
 struct sandbox_serials {
 	char root[20], upper[20];

@@ -195,6 +195,11 @@ int sandbox_disks_remove(struct sandbox *sb UNUSED, const char *id UNUSED, struc
 	return 0;
 }
 
+int sandbox_nics_remove(struct sandbox *sb UNUSED, struct err *err UNUSED)
+{
+	return 0;
+}
+
 int sandbox_disks_release(struct sandbox *sb UNUSED, struct err *err UNUSED)
 {
 	fakes.released++;

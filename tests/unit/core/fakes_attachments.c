@@ -53,10 +53,6 @@ int attachments_renamed(struct attachments *all UNUSED,
 	return 0;
 }
 
-void attachments_unplug(struct attachments *all UNUSED)
-{
-}
-
 void attachments_end(struct attachments *all UNUSED, bool vm_stays UNUSED)
 {
 }
