@@ -15,7 +15,7 @@ build="build-essential meson ninja-build pkg-config cpio lz4 zstd dpkg-dev
 	qemu-system-x86 qemu-utils e2fsprogs erofs-utils kmod xz-utils jq curl ca-certificates binutils
 	passt nftables"
 test="clang clang-format clang-tidy cppcheck libclang-rt-14-dev mmdebstrap attr iproute2 bind9-dnsutils
-	python3 socat openssl apache2-utils skopeo umoci isal iperf3"
+	python3 socat openssl apache2-utils skopeo umoci isal iperf3 netcat-openbsd"
 
 . /etc/os-release
 # Debian 13 has clang 19's runtime, and virtiofsd and the docker CLI as packages of their own.

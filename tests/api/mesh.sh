@@ -7,6 +7,7 @@ ip_of() { docker inspect -f "{{(index .NetworkSettings.Networks \"${2:-mesh}\").
 up() { docker run -d --name "$1" --network "${2:-mesh}" "${@:3}" busybox sleep 3600 >/dev/null; } # NAME [NETWORK [OPTION...]]
 pings() { docker exec "$1" ping -c 1 -W "${3:-5}" "$2" >/dev/null; } # CONTAINER ADDRESS [SECONDS]
 silent() { ! pings "$1" "$2" 2; }
+listens() { docker exec "$1" sh -c "netstat -ltn | grep -q ':$2 '"; } # CONTAINER PORT
 in_time() { until_true 15 pings "$1" "$2" 2; } # a peer that was told of it a moment ago
 
 t_first_an_image_and_a_network() { image busybox; docker network create --subnet 10.71.0.0/24 mesh >/dev/null; docker network create --subnet 10.72.0.0/24 other >/dev/null; up aa; up bb; }
@@ -19,7 +20,7 @@ t_the_interface_is_what_inspect_shows() {
 }
 t_peers_reach_each_other_both_ways() { pings aa "$(ip_of bb)"; pings bb "$(ip_of aa)"; pings aa 10.71.0.1; }
 t_tcp_goes_through_whole() {
-	docker exec -d bb sh -c 'sleep 60 | nc -l -p 5000 >/tmp/got'; sleep 1
+	docker exec -d bb sh -c 'sleep 60 | nc -l -p 5000 >/tmp/got'; until_true 20 listens bb 5000
 	docker exec aa sh -c "head -c 3000000 /dev/urandom >/tmp/sent; (cat /tmp/sent; sleep 3) | nc $(ip_of bb) 5000; sha256sum </tmp/sent" >"$ROOT/sent"
 	until_true 20 sh -c "[ \"\$('$DOCKER' exec bb sha256sum /tmp/got | cut -c1-64)\" = \"$(cut -c1-64 "$ROOT/sent")\" ]"
 }
@@ -67,7 +68,7 @@ t_killed_daemon_and_a_new_one() {
 t_a_killed_vm_is_forgotten() { up kk; local ip; ip=$(ip_of kk); pings aa "$ip"; kill -9 "$(docker inspect -f '{{.State.Pid}}' kk)"; until_true 10 silent aa "$ip"; docker rm -f kk >/dev/null; }
 t_keys_change_and_no_connection_breaks() {
 	arcad_stop; ARCAD_ARGS+=(--network-key-rotation 2); arcad_start; local n; n=$(grep -c "has a new key" "$ROOT/arcad.log" || true)
-	docker exec -d bb sh -c 'sleep 60 | nc -l -p 6000 >/tmp/lines'; sleep 1
+	docker exec -d bb sh -c 'sleep 60 | nc -l -p 6000 >/tmp/lines'; until_true 20 listens bb 6000
 	timeout 60 "$DOCKER" exec aa sh -c "(i=0; while [ \$i -lt 100 ]; do echo line \$i; i=\$((i + 1)); sleep 0.1; done; sleep 3) | nc $(ip_of bb) 6000"
 	eq "$(docker exec bb sh -c 'md5sum </tmp/lines')" "$(for i in $(seq 0 99); do echo "line $i"; done | md5sum)"
 	[ "$(grep -c "has a new key" "$ROOT/arcad.log")" -ge $((n + 6)) ]
