@@ -18,36 +18,10 @@
 
 #include "base/cleanup.h"
 #include "base/fs.h"
-#include "base/str.h"
+#include "base/proc.h"
 
-#define PROCESS_STAT_MAX 4096
 #define PROCESS_RECORD_MAX 64
 #define PROCESS_KILL_MS 2000 /* for a killed process to be gone */
-
-static int process_start_ticks(pid_t pid, unsigned long long *ret_ticks)
-{
-	_cleanup_free_ char *path = str_format("/proc/%d/stat", (int)pid), *text = NULL;
-	unsigned long long ticks;
-	const char *p;
-	char state;
-	int r;
-
-	if (!path)
-		return -ENOMEM;
-	r = fs_read_file(path, PROCESS_STAT_MAX, &text, NULL);
-	if (r < 0)
-		return r == -ENOENT ? -ESRCH : r;
-	p = strrchr(text, ')'); /* the program's name may hold anything */
-	if (!p || sscanf(p + 1,
-			 " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
-			 "%*d %llu",
-			 &state, &ticks) != 2)
-		return -EBADMSG;
-	if (state == 'Z' || state == 'X')
-		return -ESRCH;
-	*ret_ticks = ticks;
-	return 0;
-}
 
 /**
  * process_record() - Write down who it is
@@ -58,13 +32,13 @@ static int process_start_ticks(pid_t pid, unsigned long long *ret_ticks)
  */
 int process_record(const struct process *process, const char *path)
 {
-	unsigned long long ticks;
+	uint64_t ticks;
 	char line[PROCESS_RECORD_MAX];
-	int r = process_start_ticks(process->pid, &ticks);
+	int r = proc_start_ticks(process->pid, &ticks);
 
 	if (r < 0)
 		return r;
-	r = snprintf(line, sizeof(line), "%d %llu\n", (int)process->pid, ticks);
+	r = snprintf(line, sizeof(line), "%d %llu\n", (int)process->pid, (unsigned long long)ticks);
 	return fs_write_file(path, line, (size_t)r, 0600);
 }
 
@@ -77,7 +51,8 @@ int process_record(const struct process *process, const char *path)
  */
 int process_find(const char *path, struct process *ret_process)
 {
-	unsigned long long ticks, now;
+	unsigned long long ticks;
+	uint64_t now;
 	_cleanup_free_ char *line = NULL;
 	_cleanup_close_ int pidfd = -EBADF;
 	int pid, r;
@@ -90,7 +65,7 @@ int process_find(const char *path, struct process *ret_process)
 	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (pidfd < 0)
 		return -errno;
-	r = process_start_ticks(pid, &now); /* after pidfd_open(): the pid cannot change hands */
+	r = proc_start_ticks(pid, &now); /* after pidfd_open(): the pid cannot change hands */
 	if (r < 0)
 		return r;
 	if (now != ticks)

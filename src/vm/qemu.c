@@ -34,13 +34,11 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "base/fs.h"
 #include "base/loop.h"
+#include "base/proc.h"
 #include "base/spawn.h"
-#include "base/str.h"
 #include "vm/argv.h"
 
-#define QEMU_STAT_MAX 4096 /* /proc/<pid>/stat, bytes */
 #define QEMU_KILL_WAIT_MS 10000
 
 struct qemu {
@@ -135,38 +133,6 @@ static int qemu_start_watch(struct qemu *qemu)
 }
 
 /**
- * qemu_process_start_ticks() - When a process started
- * @pid:       Process
- * @ret_ticks: Clock ticks since boot; set on success
- *
- * Return: 0, -ESRCH if there is no such process or it is dead, or negative errno
- */
-int qemu_process_start_ticks(pid_t pid, uint64_t *ret_ticks)
-{
-	_cleanup_free_ char *path = str_format("/proc/%d/stat", (int)pid), *text = NULL;
-	unsigned long long ticks;
-	const char *p;
-	char state;
-	int r;
-
-	if (!path)
-		return -ENOMEM;
-	r = fs_read_file(path, QEMU_STAT_MAX, &text, NULL);
-	if (r < 0)
-		return r == -ENOENT ? -ESRCH : r;
-	p = strrchr(text, ')'); /* the program's name may hold anything */
-	if (!p || sscanf(p + 1,
-			 " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
-			 "%*d %llu",
-			 &state, &ticks) != 2)
-		return -EBADMSG;
-	if (state == 'Z' || state == 'X')
-		return -ESRCH;
-	*ret_ticks = ticks;
-	return 0;
-}
-
-/**
  * qemu_spawn() - Start QEMU in its own session
  * @loop:     Loop that learns of its end
  * @argv:     Command line
@@ -206,7 +172,7 @@ int qemu_spawn(struct loop *loop, const struct vm_argv *argv, const int *fds, si
 	if (r == 0) {
 		TAKE_FD(pidfd);
 		qemu->output_fd = TAKE_FD(output_fd);
-		(void)qemu_process_start_ticks(pid, &qemu->start_ticks); /* 0: not adoptable */
+		(void)proc_start_ticks(pid, &qemu->start_ticks); /* 0: not adoptable */
 		r = qemu_start_watch(qemu);
 	}
 	if (r < 0) {
@@ -242,7 +208,7 @@ int qemu_attach(struct loop *loop, pid_t pid, uint64_t start_ticks, qemu_gone_fn
 	pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (pidfd < 0)
 		return errno == EINVAL ? -ESRCH : -errno;
-	r = qemu_process_start_ticks(pid, &ticks); /* after pidfd_open(): no other can slip in */
+	r = proc_start_ticks(pid, &ticks); /* after pidfd_open(): no other can slip in */
 	if (r < 0)
 		return r;
 	if (ticks != start_ticks)

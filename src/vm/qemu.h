@@ -33,5 +33,4 @@ int qemu_exit_status(struct qemu *qemu);
 void qemu_discard(struct qemu *qemu);
 DEFINE_CLEANUP(struct qemu *, qemu_discard)
 
-int qemu_process_start_ticks(pid_t pid, uint64_t *ret_ticks);
 void qemu_last_line(struct qemu *qemu, char *out, size_t size);

@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/fs.h"
+#include "base/proc.h"
 #include "base/str.h"
 #include "vm/qemu.h"
 
@@ -94,5 +95,5 @@ bool sandbox_is_alive(const char *dir)
 	uint64_t ticks;
 
 	return sandbox_record_read(dir, &record) == 0 &&
-	       qemu_process_start_ticks(record.pid, &ticks) == 0 && ticks == record.start_ticks;
+	       proc_start_ticks(record.pid, &ticks) == 0 && ticks == record.start_ticks;
 }

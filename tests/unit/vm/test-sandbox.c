@@ -15,6 +15,7 @@
 #include "base/id.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/proc.h"
 #include "base/str.h"
 #include "unit/test.h"
 #include "vm/accel.h"
@@ -272,16 +273,16 @@ TEST(a_vm_that_never_ran_is_not_adopted)
 	ASSERT_ERROR(sandbox_adopt(vmm, id, on_gone, NULL, &sb, &hello, &err), ENOENT);
 	ASSERT(!left_behind(id));
 	usleep(50000);
-	ASSERT(kill(pid, 0) < 0 || qemu_process_start_ticks(pid, &(uint64_t){0}) == -ESRCH);
+	ASSERT(kill(pid, 0) < 0 || proc_start_ticks(pid, &(uint64_t){0}) == -ESRCH);
 }
 
 static bool is_dead(pid_t pid)
 {
 	uint64_t ticks;
 
-	for (int i = 0; i < 500 && qemu_process_start_ticks(pid, &ticks) == 0; i++)
+	for (int i = 0; i < 500 && proc_start_ticks(pid, &ticks) == 0; i++)
 		usleep(10000);
-	return qemu_process_start_ticks(pid, &ticks) == -ESRCH;
+	return proc_start_ticks(pid, &ticks) == -ESRCH;
 }
 
 static bool keep_none(void *user UNUSED, const char *id UNUSED)
