@@ -30,11 +30,12 @@ t_first_containers_of_every_kind() {
 	up aa --network mesh -p 18680:80 -p 18681-18683:81-83/udp -p 84; up bb --network mesh --network six --network wire; up cc --network dark
 	up dd --add-host host.docker.internal:host-gateway; up ee --network host; up ff --network none; up gone --network mesh; docker rm -f gone >/dev/null
 }
+pool_is_shown() { eq "$(check | row tap | grep -c 'of a VM that nobody has yet')" "$(($(all_vm_pids | wc -l) - 6))"; } # it fills meanwhile
 t_they_agree_while_all_of_them_run() {
 	local out; out=$(check) || { echo "$out"; return 1; }
 	has "$(row vm aa <<<"$out")" "runs, $(tap_of aa)"; has "$(row vm aa <<<"$out")" "pid $(docker inspect -f '{{.State.Pid}}' aa), $(tap_of aa) up"
 	eq "$(row vm dd <<<"$out" | grep -o 'reaches the host' | wc -l)" 2; lacks "$(row vm aa <<<"$out")" "reaches the host"
-	eq "$(row vm <<<"$out" | wc -l)" 6; eq "$(row tap <<<"$out" | grep -c 'of a VM that nobody has yet')" "$(($(all_vm_pids | wc -l) - 6))"
+	eq "$(row vm <<<"$out" | wc -l)" 6; until_true 20 pool_is_shown
 	eq "$(row ports aa <<<"$out" | awk '{print $3, $4}')" "10 10"
 	has "$(row endpoint six/bb <<<"$out")" "10.62.0.2 fd62::2"; has "$(row endpoint wire/bb <<<"$out")" "vt$(short "$(endpoint_of bb wire)")"
 	has "$(row network wire <<<"$out")" "vn$(short "$(docker network inspect -f '{{.Id}}' wire)")"; has "$(row network mesh <<<"$out")" "bridge, 2 running"
