@@ -22,6 +22,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -36,6 +37,9 @@
 #define EPHEMERAL_PATH "/proc/sys/net/ipv4/ip_local_port_range"
 #define EPHEMERAL_FIRST 32768
 #define EPHEMERAL_LAST 60999
+#define RESUME_TRIES 10
+
+static const struct timespec resume_pause = {.tv_nsec = 200 * 1000 * 1000};
 
 struct gateways {
 	const struct network_endpoint *v4, *v6; /* borrowed; NULL: none */
@@ -291,6 +295,19 @@ static void resume_look(const char *owner, const struct forward_mapping *mapping
 	ports_show(resume->c, mappings, n, true);
 }
 
+/* What a killed forwarder or pasta held is free a moment later. */
+static int resume_publish(struct container_run *run, const struct network_endpoints *endpoints,
+			  struct err *err)
+{
+	int r = container_ports_publish(run, endpoints, err);
+
+	for (int i = 1; r < 0 && i < RESUME_TRIES; i++) {
+		(void)nanosleep(&resume_pause, NULL); /* a shorter one is fine */
+		r = container_ports_publish(run, endpoints, err);
+	}
+	return r;
+}
+
 /**
  * container_ports_resume() - Find what a container has published that is taken up
  * @run: Its run, with a sandbox; verb lock held
@@ -315,7 +332,7 @@ void container_ports_resume(struct container_run *run)
 	if (r == 0)
 		r = container_networks_load(c, &endpoints, &err);
 	if (r == 0)
-		r = container_ports_publish(run, &endpoints, &err);
+		r = resume_publish(run, &endpoints, &err);
 	if (r < 0)
 		log_error("container %.12s: its ports are not published: %s", c->id, err.msg);
 }
