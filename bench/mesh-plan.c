@@ -56,7 +56,7 @@ static void join(struct mesh *mesh, size_t i, size_t n)
 	size_t known = 0;
 
 	(void)snprintf(peer.id, sizeof(peer.id), "%064zu", i);
-	if (mesh_join(mesh, &peer, agent_send, &agents[i], &agents[i].member) < 0)
+	if (mesh_join(mesh, &peer, false, agent_send, &agents[i], &agents[i].member) < 0)
 		exit(1);
 	(void)mesh_peers(agents[i].member, count_peer, &known);
 	settle(n);

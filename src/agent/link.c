@@ -3,7 +3,8 @@
  * link.c - rtnetlink messages: interfaces, addresses, routes, neighbours
  *
  * Each function adds one message to a batch; nothing happens until that is sent. Formats:
- * rtnetlink(7), linux/if_link.h, linux/if_addr.h, linux/rtnetlink.h, linux/neighbour.h.
+ * rtnetlink(7), linux/if_link.h, linux/if_addr.h, linux/rtnetlink.h, linux/neighbour.h,
+ * linux/pkt_sched.h.
  */
 #include "agent/link.h"
 
@@ -12,6 +13,7 @@
 #include <linux/if_link.h>
 #include <linux/ip.h>
 #include <linux/neighbour.h>
+#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/if.h>
@@ -144,6 +146,44 @@ void link_move(struct netlink_batch *b, unsigned int index, int netns_fd, const 
 	link_begin(b, RTM_NEWLINK, 0, index);
 	netlink_put_u32(b, IFLA_NET_NS_FD, (uint32_t)netns_fd);
 	netlink_put_str(b, IFLA_IFNAME, name);
+}
+
+#define LINK_PLUG_HANDLE TC_H_MAKE(1U << 16, 0) /* any: an interface has one */
+
+static void link_begin_plug(struct netlink_batch *b, uint16_t flags, unsigned int index)
+{
+	const struct tcmsg tc = {.tcm_family = AF_UNSPEC,
+				 .tcm_ifindex = (int)index,
+				 .tcm_handle = LINK_PLUG_HANDLE,
+				 .tcm_parent = TC_H_ROOT};
+
+	netlink_begin(b, RTM_NEWQDISC, flags, &tc, sizeof(tc));
+	netlink_put_str(b, TCA_KIND, "plug");
+}
+
+/**
+ * link_add_plug() - Give an interface a queue that keeps what is to be sent; link_plug() opens it
+ * @b:	   Batch
+ * @index: Interface
+ */
+void link_add_plug(struct netlink_batch *b, unsigned int index)
+{
+	link_begin_plug(b, NLM_F_CREATE | NLM_F_EXCL, index);
+}
+
+/**
+ * link_plug() - Keep what is sent from now on, or let all of it go, and what follows
+ * @b:	   Batch
+ * @index: Interface that has a plug
+ * @hold:  Which
+ */
+void link_plug(struct netlink_batch *b, unsigned int index, bool hold)
+{
+	const struct tc_plug_qopt what = {.action = hold ? TCQ_PLUG_BUFFER
+							 : TCQ_PLUG_RELEASE_INDEFINITE};
+
+	link_begin_plug(b, 0, index);
+	netlink_put(b, TCA_OPTIONS, &what, sizeof(what));
 }
 
 /**

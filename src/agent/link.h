@@ -30,6 +30,8 @@ void link_add_veth(struct netlink_batch *b, const struct link_veth *veth);
 void link_add_wireguard(struct netlink_batch *b, unsigned int index, const char *name,
 			uint32_t group);
 void link_delete(struct netlink_batch *b, unsigned int index);
+void link_add_plug(struct netlink_batch *b, unsigned int index);
+void link_plug(struct netlink_batch *b, unsigned int index, bool hold);
 void link_set_nic(struct netlink_batch *b, unsigned int index, const uint8_t *mac, unsigned int mtu,
 		  uint32_t group);
 void link_set_up(struct netlink_batch *b, unsigned int index, bool up, unsigned int mtu);

@@ -73,7 +73,8 @@ static int main_prepare(struct agent *agent)
 	r = sandbox_prepare(agent);
 	if (r < 0)
 		return r;
-	networks_boot(&agent->networks); /* before the seeds, which have their sysctls from here */
+	networks_boot(&agent->networks,
+		      &agent->poller); /* before the seeds, which have their sysctls from here */
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(agent->seeds); i++)
 		r = seed_new(agent, seed_flags(NULL), -EBADF, &agent->seeds[i]);
 	if (r < 0)

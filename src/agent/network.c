@@ -15,6 +15,8 @@
  *	way	elements of the firewall's sets	firewall.c
  *	peers					network_peers.c
  *
+ * In a network of many the last step may come later: network_hold.c.
+ *
  * A network on a NIC of its own (network_nic.c) has none of these: the NIC itself is moved into the
  * container.
  *
@@ -85,14 +87,16 @@ static int networks_open(struct networks *nets)
 
 /**
  * networks_boot() - Everything that does not depend on a container; in the template
- * @nets: Zeroed
+ * @nets:	Zeroed
+ * @poller:	For timers
  *
  * The NIC may be missing. So may be a module: then no network can be attached, and all else works.
  */
-void networks_boot(struct networks *nets)
+void networks_boot(struct networks *nets, struct poller *poller)
 {
 	int r;
 
+	nets->poller = poller;
 	nets->route.fd = nets->filter.fd = nets->wg.nl.fd = -EBADF;
 	networks_set_sysctls();
 	underlay_boot(&nets->underlay);
@@ -243,7 +247,7 @@ static int network_set_all_peers(struct networks *nets, struct network *n,
 				 const Arca__V1__NetworkAttach *spec, struct err *err)
 {
 	const struct network_peers_change change = {
-		.complete = true, .set = spec->peers, .n_set = spec->n_peers};
+		.complete = true, .hold = spec->hold, .set = spec->peers, .n_set = spec->n_peers};
 
 	return network_set_peers(nets, n, &change, err);
 }
@@ -255,6 +259,17 @@ static bool network_same(const struct network *a, const struct network *b)
 	       a->mtu == b->mtu && memcmp(a->address, b->address, sizeof(a->address)) == 0 &&
 	       memcmp(a->gateway, b->gateway, sizeof(a->gateway)) == 0 &&
 	       a->internal == b->internal;
+}
+
+static int network_set_first_peers(struct networks *nets, struct network *n,
+				   const Arca__V1__NetworkAttach *spec, struct err *err)
+{
+	const struct network_peers_change change = {.set = spec->peers, .n_set = spec->n_peers};
+
+	if (!n->held)
+		return network_set_all_peers(nets, n, spec, err);
+	network_hold(nets, n);
+	return network_keep_peers(n, &change, err);
 }
 
 /* Attached before: what may differ is the default route and the peers. */
@@ -297,7 +312,7 @@ static int network_make_mesh(struct networks *nets, struct network *n,
 		return r;
 	network_fill_firewall(nets, n, host, &entry);
 	r = network_set_firewall(nets, n, &entry, err);
-	return r < 0 ? r : network_set_all_peers(nets, n, spec, err);
+	return r < 0 ? r : network_set_first_peers(nets, n, spec, err);
 }
 
 static int network_make(struct networks *nets, struct network *n,
@@ -321,6 +336,7 @@ static void network_free(struct networks *nets, struct network *n)
 {
 	if (n->has_firewall)
 		(void)network_set_firewall(nets, n, NULL, NULL); /* all of it was there */
+	network_hold_drop(n);
 	network_mesh_drop(nets, n);
 	network_links_drop(nets, n);
 	network_nic_drop(nets, n);

@@ -11,6 +11,7 @@
 #include "agent/firewall.h"
 #include "agent/link.h"
 #include "agent/netlink.h"
+#include "agent/poll.h"
 #include "agent/underlay.h"
 #include "agent/wireguard.h"
 #include "base/cleanup.h"
@@ -51,6 +52,9 @@ struct network {
 	struct network_peer *peers; /* owned, table */
 	unsigned int inside;	    /* number of its interface in the container */
 	struct firewall_entry firewall;
+	bool held; /* peers are not set yet, and what is sent to them waits */
+	struct poll_timer held_timer;
+	struct networks *nets; /* borrowed: whose it is, for the timer */
 	bool nic; /* a NIC of its own instead of mesh, links and firewall; index means nothing */
 	bool has_mesh, has_links, has_firewall, has_nic; /* what there is to take down */
 	struct network *next, *prev;
@@ -58,8 +62,9 @@ struct network {
 
 /* One per VM. */
 struct networks {
-	bool usable; /* else the kernel lacks something, which was logged */
-	int home_fd; /* owned: the VM's own network namespace */
+	bool usable;	       /* else the kernel lacks something, which was logged */
+	int home_fd;	       /* owned: the VM's own network namespace */
+	struct poller *poller; /* borrowed */
 	struct netlink route, filter;
 	struct wireguard wg;
 	struct underlay underlay;
@@ -69,7 +74,7 @@ struct networks {
 	struct network *list; /* owned */
 };
 
-void networks_boot(struct networks *nets);
+void networks_boot(struct networks *nets, struct poller *poller);
 int networks_hello(struct networks *nets, const Arca__V1__HelloRequest *request, struct err *err);
 struct network *network_find(const struct networks *nets, const struct container *c,
 			     const char *id);
@@ -104,7 +109,7 @@ void network_nic_drop(struct networks *nets, struct network *n);
 
 /* network_peers.c */
 struct network_peers_change {
-	bool complete, poke;
+	bool complete, poke, hold;
 	Arca__V1__Peer *const *set;
 	size_t n_set;
 	char *const *removed; /* endpoint ids */
@@ -112,4 +117,11 @@ struct network_peers_change {
 };
 int network_set_peers(struct networks *nets, struct network *n,
 		      const struct network_peers_change *change, struct err *err);
+int network_keep_peers(struct network *n, const struct network_peers_change *change,
+		       struct err *err);
 void network_forget_peers(struct network *n);
+
+/* network_hold.c */
+void network_hold(struct networks *nets, struct network *n);
+int network_release(struct networks *nets, struct network *n, struct err *err);
+void network_hold_drop(struct network *n);

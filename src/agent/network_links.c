@@ -97,6 +97,8 @@ static int links_make_outside(struct networks *nets, const struct network *n)
 		link_set_proxy_arp(&b, veth.index);
 	link_set_up(&b, veth.index, true, 0);
 	link_set_up(&b, network_mesh_index(n), true, n->mtu);
+	if (!n->held)
+		link_plug(&b, network_mesh_index(n), false);
 	links_put_routes(&b, n);
 	return netlink_send(&nets->route, &b);
 }

@@ -33,6 +33,7 @@ static int mesh_make(struct networks *nets, unsigned int index)
 
 	(void)snprintf(name, sizeof(name), "wg%u", index); /* fits */
 	link_add_wireguard(&b, mesh_index(index), name, FIREWALL_GROUP_MESH);
+	link_add_plug(&b, mesh_index(index));
 	return netlink_send(&nets->route, &b);
 }
 
@@ -142,6 +143,7 @@ void network_mesh_drop(struct networks *nets, struct network *n)
 	n->has_mesh = false;
 	if (n->index < NETWORK_OFFERS) {
 		link_set_up(&b, mesh_index(n->index), false, 0);
+		link_plug(&b, mesh_index(n->index), true);		/* as it was made */
 		(void)netlink_send(&nets->route, &b);			/* it was there */
 		(void)wireguard_reset(&nets->wg, mesh_index(n->index)); /* likewise */
 		return;

@@ -6,7 +6,8 @@
  *
  * The agent keeps what the kernel has taken, by endpoint, and sends differences only: a peer that
  * did not change keeps its session. Those that leave go first, so that their addresses are free for
- * those that come. What the kernel refused is not in force, and sent again by the next call.
+ * those that come. What the kernel refused is not in force, and sent again by the next call. So are
+ * those that a network which is held begins with (network_hold.c).
  *
  * A peer without a key is one that this container is not to reach, nor to be reached by: it has
  * names (names.c), and the kernel never hears of it.
@@ -215,6 +216,35 @@ static int peers_poke(struct networks *nets, struct network *n,
 	return r;
 }
 
+/* Into the table, those that are new. */
+static int peers_insert_all(struct network *n, const struct network_peers_change *change)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < change->n_set; i++)
+		r = peers_insert(n, change->set[i]);
+	return r;
+}
+
+/**
+ * network_keep_peers() - Peers that the next network_set_peers() adds, with its own
+ * @n:	    Network that has none yet
+ * @change: What; nothing is removed
+ * @err:    Filled on failure
+ *
+ * Return: 0 or negative errno
+ */
+int network_keep_peers(struct network *n, const struct network_peers_change *change,
+		       struct err *err)
+{
+	int r = peers_check(n, change, err);
+
+	if (r < 0)
+		return r;
+	r = peers_insert_all(n, change);
+	return r < 0 ? err_oom(err) : 0;
+}
+
 /**
  * network_set_peers() - Add, replace and remove peers
  * @nets:   All networks
@@ -238,13 +268,15 @@ int network_set_peers(struct networks *nets, struct network *n,
 		return r;
 	peers_mark_leaving(n, change);
 	r = peers_remove(nets, n);
-	for (size_t i = 0; r == 0 && i < change->n_set; i++)
-		r = peers_insert(n, change->set[i]);
+	if (r == 0)
+		r = peers_insert_all(n, change);
 	if (r == 0)
 		r = peers_add(nets, n);
 	if (r == 0 && change->poke)
 		r = peers_poke(nets, n, change);
-	return r < 0 ? err_sys(err, r, "network %s: cannot set its peers", n->id) : 0;
+	if (r < 0)
+		return err_sys(err, r, "network %s: cannot set its peers", n->id);
+	return change->hold ? 0 : network_release(nets, n, err);
 }
 
 /**

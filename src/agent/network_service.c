@@ -107,6 +107,7 @@ void network_set_peers_call(struct rpc_server_call *call, const ProtobufCMessage
 	const struct network_peers_change change = {
 		.complete = request->complete,
 		.poke = request->poke,
+		.hold = request->hold,
 		.set = request->set,
 		.n_set = request->n_set,
 		.removed = request->removed_endpoint_ids,

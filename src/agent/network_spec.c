@@ -105,6 +105,7 @@ int network_parse(const Arca__V1__NetworkAttach *spec, struct network *n, struct
 	n->index = spec->index;
 	n->internal = spec->internal;
 	n->nic = spec->nic;
+	n->held = spec->hold && !spec->nic;
 	return 0;
 }
 

@@ -7,7 +7,8 @@
  * A VM has made its tunnels' keys before anybody waits for it, so the others of a network can be
  * told of a new member while its process is still being started, and it takes the list of them
  * along (net/mesh.h plans it). After that each change is a SetPeers to each of the others, without
- * anybody waiting (meshes.c sends it).
+ * anybody waiting (meshes.c sends it). Where there are many others, the new member is held until
+ * its process runs (mesh_open.c).
  *
  * A network of the driver vmnet has no tunnels: each endpoint is a card of its VM's, plugged in
  * before the agent hears of it (vmnet_ports.c). Its members are told of each other all the same,
@@ -45,6 +46,7 @@
 
 #define ATTACH_KEYS_WAIT_MS 20000
 #define ATTACH_CALL_WAIT_MS 10000
+#define ATTACH_AT_ONCE_MAX 4 /* members who may hear of one that is only being started */
 #define ATTACH_INDEX_MAX (UNDERLAY_WG_PORT_MAX - UNDERLAY_WG_PORT_MIN)
 #define ATTACH_NO_TUNNEL UINT_MAX
 
@@ -122,7 +124,8 @@ static int attachment_join(struct attachment *a)
 
 	if (r < 0)
 		return r;
-	r = mesh_join(a->live->mesh, &a->peer, attachment_send, a, &a->member);
+	a->held = a->held && mesh_members(a->live->mesh) > ATTACH_AT_ONCE_MAX;
+	r = mesh_join(a->live->mesh, &a->peer, a->held, attachment_send, a, &a->member);
 	if (r < 0) {
 		mesh_give(meshes, a->live);
 		return r;
@@ -171,6 +174,7 @@ static int attachments_join(struct attachments *all, const struct network_endpoi
 		return r;
 	}
 	*ret = a;
+	a->held = key && all->starting;
 	r = attachment_join(a);
 	if (r < 0) {
 		all->n--;
@@ -260,7 +264,10 @@ static int begin_one(struct attachments *all, const struct network_endpoint *e, 
 	r = spec_bytes(&attach->offered_key, all->keys[index], VM_KEY_LEN);
 	if (r == 0)
 		r = attachments_join(all, e, index, all->keys[index], &a);
-	return r < 0 ? r : mesh_peers(a->member, take_peer, attach);
+	if (r < 0)
+		return r;
+	attach->hold = a->held;
+	return mesh_peers(a->member, take_peer, attach);
 }
 
 static int begin_meshed(struct attachments *all, const struct network_endpoint *e,
@@ -349,7 +356,8 @@ int attachments_ready(struct attachments *all, const struct network_endpoints *e
 
 	attachments_set_starting(all, false);
 	for (size_t i = 0; i < all->n; i++)
-		attachment_set_ready(all->v[i], false);
+		if (!all->v[i]->held || attachment_open_later(all->v[i]) < 0)
+			attachment_set_ready(all->v[i], false);
 	for (size_t i = 0; i < endpoints->n && r == 0; i++)
 		if (!attachments_find(all, endpoints->items[i].network_id))
 			r = attachments_add(all, &endpoints->items[i], err);

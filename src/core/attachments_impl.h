@@ -33,6 +33,7 @@ struct meshes {
 	struct attachment *deferred; /* those whose message waits; oldest first */
 	size_t starting;	     /* containers that join and do not run yet */
 	size_t under_way;	     /* messages that count: answered or late ones do not */
+	size_t window;		     /* how many may be, while nothing is started */
 	bool held;
 	bool patient;			 /* a timer looks for late ones */
 	struct loop_timer *patience;	 /* loop thread */
@@ -53,11 +54,13 @@ struct attachment {
 	char network_id[ID_BUF];
 	struct live_mesh *live;
 	struct mesh_member *member; /* NULL: it has left */
+	bool held;		    /* it joins a network of many: see mesh_open.c */
 	bool ready, retrying, waits, counts;
 	struct attachment *next_deferred, *prev_deferred;
-	int64_t sent_ns;	  /* monotonic, of the message that counts */
-	int64_t key_since_ns;	  /* monotonic */
-	struct loop_timer *timer; /* loop thread */
+	int64_t sent_ns;	       /* monotonic, of the message that counts */
+	int64_t key_since_ns;	       /* monotonic */
+	struct loop_timer *timer;      /* loop thread */
+	struct loop_timer *open_timer; /* likewise */
 	struct attachment *next, *prev;
 };
 
@@ -80,6 +83,9 @@ void attachment_undefer(struct attachment *a);
 void attachment_uncount(struct attachment *a);
 void meshes_flush(struct meshes *meshes); /* messages that wait, as far as they may be sent */
 void attachment_unref(struct attachment *a);
+
+/* mesh_open.c */
+int attachment_open_later(struct attachment *a);
 
 /* mesh_keys.c */
 void meshes_rotate_no_more(struct meshes *meshes);

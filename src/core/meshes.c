@@ -3,17 +3,18 @@
  * meshes.c - the networks that have members, and what is told to them
  *
  * What a message wakes in a VM takes a processor from the start that caused it. So while something
- * is being started, ATTACH_MEANWHILE messages are under way at once; the rest follow when it runs.
- * One that is not answered within ATTACH_LATE_MS does not count: a VM that is mute delays what the
- * others are told by that, once, however many starts follow each other.
- * A call that fails for another reason than the VM's end is followed by the whole list after
- * ATTACH_RETRY_MS.
+ * is being started, ATTACH_MEANWHILE messages are under way at once; the rest follow when it runs,
+ * as many at once as there are processors to take them. One that is not answered within
+ * ATTACH_LATE_MS does not count: a VM that is mute delays what the others are told by that, once,
+ * however many starts follow each other. A call that fails for another reason than the VM's end is
+ * followed by the whole list after ATTACH_RETRY_MS.
  */
 #include "core/attachments_impl.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -45,6 +46,7 @@ int meshes_new(struct core *core, struct meshes **ret, struct err *err)
 		return err_oom(err);
 	meshes->core = core;
 	meshes->refs = 1;
+	meshes->window = (size_t)MAX(sysconf(_SC_NPROCESSORS_ONLN), ATTACH_MEANWHILE);
 	rank_lock_init(&meshes->lock, LOCK_MESHES);
 	*ret = meshes;
 	return 0;
@@ -266,14 +268,18 @@ void attachment_undefer(struct attachment *a)
 	DL_DELETE2(a->meshes->deferred, a, prev_deferred, next_deferred);
 }
 
+static bool meshes_may_send(const struct meshes *meshes)
+{
+	return meshes->under_way < (meshes->starting > 0 ? ATTACH_MEANWHILE : meshes->window);
+}
+
 /**
  * meshes_flush() - Send messages that wait, as far as they may be sent
  * @meshes: Manager, locked
  */
 void meshes_flush(struct meshes *meshes)
 {
-	while (meshes->deferred &&
-	       (meshes->starting == 0 || meshes->under_way < ATTACH_MEANWHILE)) {
+	while (meshes->deferred && meshes_may_send(meshes)) {
 		struct attachment *a = meshes->deferred;
 
 		attachment_undefer(a);
@@ -308,6 +314,7 @@ static int set_peers_fill(const struct attachment *a, const struct mesh_update *
 
 	request->complete = update->complete;
 	request->poke = update->poke;
+	request->hold = update->hold;
 	for (size_t i = 0; i < update->set_n && r == 0; i++) {
 		Arca__V1__Peer *peer = SPEC_ADD(request, set, Arca__V1__Peer, arca__v1__peer__init);
 
@@ -324,7 +331,7 @@ static int set_peers_fill(const struct attachment *a, const struct mesh_update *
  * @user:   Attachment
  * @update: What it is told
  *
- * Return: 0, -EAGAIN if it waits until something has been started, -ECANCELED while nobody is told
+ * Return: 0, -EAGAIN if it waits until others have answered, -ECANCELED while nobody is told
  * anything, or another negative errno
  */
 int attachment_send(void *user, const struct mesh_update *update)
@@ -341,7 +348,7 @@ int attachment_send(void *user, const struct mesh_update *update)
 		free(request);
 		return -ECANCELED; /* meshes_release() tells everybody all, or the next daemon's */
 	}
-	if (meshes->starting > 0 && meshes->under_way >= ATTACH_MEANWHILE) {
+	if (!meshes_may_send(meshes)) {
 		free(request);
 		attachment_defer(a);
 		return -EAGAIN;

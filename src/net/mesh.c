@@ -5,6 +5,7 @@
  * DOC: Theory of operation
  *
  *	JOINING -> READY -> gone
+ *	JOINING -> READY, held -> shown -> open -> gone
  *
  * Each member of a network reaches each other one directly, so each has to know all. A member that
  * joins takes the whole list along (mesh_peers()) before its process starts; the others are told of
@@ -18,7 +19,13 @@
  * seconds. So a peer that learns of a member which is READY already is asked to greet it, and so is
  * everybody after a member changed its key.
  *
- * Cost of a join or leave: one message a member, and O(members) time.
+ * A member that joins held is told about only when it runs and has said so: a start among many then
+ * wakes none of them, and one that ends at once is never heard of. It sets its peers with the first
+ * message that it acknowledges; before, it would not answer them. Then it is shown to the others.
+ * What it sends to them meanwhile waits in its VM, and goes when all have said that they know it:
+ * the member is opened. Those that it is opened without (mesh_open()) are asked to greet it.
+ *
+ * Cost of a join or leave: one message a member, and O(members) time; two more to one that is held.
  *
  * Locking: one lock a mesh; mesh_send_fn is called under it.
  */
@@ -38,7 +45,8 @@
 struct mesh_news {
 	char id[ID_BUF];
 	bool poke;
-	bool sent; /* in the message that is under way */
+	bool sent;    /* in the message that is under way */
+	bool awaited; /* the member that it is about counts on it */
 	UT_hash_handle hh;
 };
 
@@ -52,6 +60,12 @@ struct mesh_member {
 	bool busy;		/* a message is under way */
 	bool busy_complete;	/* and it is the whole list */
 	bool ready;
+	bool held;	/* what it sends to the others waits */
+	bool shown;	/* the others are told of it */
+	bool listed;	/* not shown, but one that joined later has it from its list */
+	bool due;	/* a message to it, even without news */
+	size_t unaware; /* how many are still to say that they know it, while it is held and shown
+			 */
 	UT_hash_handle hh;
 };
 
@@ -127,18 +141,38 @@ void mesh_free(struct mesh *mesh)
 	free(mesh);
 }
 
+static void member_send(struct mesh_member *member);
+
+static void member_open(struct mesh_member *member)
+{
+	member->held = false;
+	member->due = true;
+	member_send(member);
+}
+
+/* Told, or not to be told any more. The last one opens whom it is about. */
+static void news_drop(struct mesh_member *member, struct mesh_news *news)
+{
+	struct mesh_member *about = NULL;
+
+	if (news->awaited)
+		HASH_FIND_STR(member->mesh->members, news->id, about);
+	HASH_DEL(member->news, news);
+	free(news);
+	if (about && about->held && --about->unaware == 0)
+		member_open(about);
+}
+
 static void news_clear(struct mesh_member *member)
 {
 	struct mesh_news *news, *next;
 
-	HASH_ITER (hh, member->news, news, next) {
-		HASH_DEL(member->news, news);
-		free(news);
-	}
+	HASH_ITER (hh, member->news, news, next)
+		news_drop(member, news);
 }
 
-/* Without memory for it, the whole list is sent instead. */
-static void news_add(struct mesh_member *member, const char *id, bool poke)
+/* Return: borrowed; NULL without memory for it: the whole list is sent instead */
+static struct mesh_news *news_add(struct mesh_member *member, const char *id, bool poke)
 {
 	struct mesh_news *news;
 
@@ -147,13 +181,14 @@ static void news_add(struct mesh_member *member, const char *id, bool poke)
 		news = calloc(1, sizeof(*news));
 		if (!news) {
 			member->complete = true;
-			return;
+			return NULL;
 		}
 		memcpy(news->id, id, ID_BUF);
 		HASH_ADD_STR(member->news, id, news);
 	}
 	news->sent = false; /* what is under way does not say it */
 	news->poke |= poke;
+	return news;
 }
 
 /* The arrays of one message. */
@@ -178,7 +213,7 @@ static int draft_complete(const struct mesh_member *member, struct draft *draft,
 	if (!draft->set)
 		return -ENOMEM;
 	HASH_ITER (hh, mesh->members, other, next) {
-		if (other == member)
+		if (other == member || !other->shown)
 			continue;
 		draft->set[update->set_n++] = &other->peer;
 	}
@@ -193,8 +228,8 @@ static int draft_changes(const struct mesh_member *member, struct draft *draft,
 	struct mesh_member *other;
 	size_t n = HASH_COUNT(member->news);
 
-	draft->set = calloc(n, sizeof(*draft->set));
-	draft->removed = calloc(n, sizeof(*draft->removed));
+	draft->set = calloc(n + 1, sizeof(*draft->set));
+	draft->removed = calloc(n + 1, sizeof(*draft->removed));
 	if (!draft->set || !draft->removed)
 		return -ENOMEM;
 	HASH_ITER (hh, member->news, news, next) {
@@ -210,22 +245,22 @@ static int draft_changes(const struct mesh_member *member, struct draft *draft,
 	return 0;
 }
 
-static void news_unsent(struct mesh_member *member)
+static void news_set_sent(struct mesh_member *member, bool sent)
 {
 	struct mesh_news *news, *next;
 
 	HASH_ITER (hh, member->news, news, next)
-		news->sent = false;
+		news->sent = sent;
 }
 
 /* Send what a member has not been told, unless a message is under way to it or it is not up. */
 static void member_send(struct mesh_member *member)
 {
 	_cleanup_(draft_done) struct draft draft = {};
-	struct mesh_update update = {};
+	struct mesh_update update = {.hold = member->held};
 	int r;
 
-	if (member->busy || !member->ready || (!member->complete && !member->news))
+	if (member->busy || !member->ready || (!member->complete && !member->news && !member->due))
 		return;
 	r = member->complete ? draft_complete(member, &draft, &update)
 			     : draft_changes(member, &draft, &update);
@@ -234,7 +269,7 @@ static void member_send(struct mesh_member *member)
 	if (r == 0)
 		r = member->send(member->user, &update);
 	if (r == -EAGAIN) {
-		news_unsent(member);
+		news_set_sent(member, false);
 		return;
 	}
 	if (r < 0) {
@@ -243,8 +278,9 @@ static void member_send(struct mesh_member *member)
 	}
 	if (update.complete) {
 		member->complete = false;
-		news_clear(member);
+		news_set_sent(member, true);
 	}
+	member->due = false;
 	member->busy = true;
 	member->busy_complete = update.complete;
 }
@@ -256,23 +292,52 @@ static void tell_others(struct mesh_member *member, bool poke)
 	HASH_ITER (hh, member->mesh->members, other, next) {
 		if (other == member)
 			continue;
-		news_add(other, member->peer.id, poke);
+		(void)news_add(other, member->peer.id, poke); /* or all, which says it as well */
 		member_send(other);
 	}
 }
 
+/* It has set its peers. One that is not up yet is not waited for. */
+static void member_show(struct mesh_member *member)
+{
+	struct mesh_member *other, *next;
+	struct mesh_news *news;
+
+	member->shown = true;
+	member->unaware = 1; /* us */
+	HASH_ITER (hh, member->mesh->members, other, next) {
+		if (other == member)
+			continue;
+		news = news_add(other, member->peer.id, !other->ready);
+		if (news && other->ready && !news->awaited) {
+			news->awaited = true;
+			member->unaware++;
+		}
+		member_send(other);
+	}
+	if (--member->unaware == 0)
+		member_open(member);
+}
+
+/* Whether anybody may have heard of it. */
+static bool member_is_known(const struct mesh_member *member)
+{
+	return member->shown || member->listed;
+}
+
 /**
- * mesh_join() - A new member; the others are told at once
+ * mesh_join() - A new member; the others are told at once, or when it is up
  * @mesh:	Network
  * @peer:	What they are told; copied
+ * @held:	It sets its peers with its first update, and sends to none while updates say `hold`
  * @send:	How it is told of others, from mesh_ready() on
  * @user:	For @send
  * @ret_member: mesh_leave(); set on success
  *
  * Return: 0, -EEXIST, or -ENOMEM
  */
-int mesh_join(struct mesh *mesh, const struct mesh_peer *peer, mesh_send_fn send, void *user,
-	      struct mesh_member **ret_member)
+int mesh_join(struct mesh *mesh, const struct mesh_peer *peer, bool held, mesh_send_fn send,
+	      void *user, struct mesh_member **ret_member)
 {
 	struct mesh_member *member = calloc(1, sizeof(*member)), *same;
 	int r = member ? mesh_peer_copy(peer, &member->peer) : -ENOMEM;
@@ -284,11 +349,14 @@ int mesh_join(struct mesh *mesh, const struct mesh_peer *peer, mesh_send_fn send
 	member->mesh = mesh;
 	member->send = send;
 	member->user = user;
+	member->held = held;
+	member->shown = !held;
 	pthread_mutex_lock(&mesh->lock);
 	HASH_FIND_STR(mesh->members, member->peer.id, same);
 	if (!same) {
 		HASH_ADD_STR(mesh->members, peer.id, member);
-		tell_others(member, false);
+		if (!held)
+			tell_others(member, false);
 	}
 	pthread_mutex_unlock(&mesh->lock);
 	if (same) {
@@ -317,6 +385,7 @@ int mesh_peers(struct mesh_member *member, mesh_peer_fn fn, void *user)
 	HASH_ITER (hh, member->mesh->members, other, next) {
 		if (other == member)
 			continue;
+		other->listed = true;
 		r = fn(user, &other->peer);
 		if (r < 0)
 			break;
@@ -337,26 +406,54 @@ static bool member_knows(const struct mesh_member *member, const char *id)
 	return !news;
 }
 
+/* Those that do not know it yet greet it when they do. */
+static void tell_unaware(struct mesh_member *member)
+{
+	struct mesh_member *other, *next;
+
+	HASH_ITER (hh, member->mesh->members, other, next) {
+		if (other == member || member_knows(other, member->peer.id))
+			continue;
+		(void)news_add(other, member->peer.id, true); /* or all */
+		member_send(other);
+	}
+}
+
 /**
  * mesh_ready() - A member's process runs: it may call its peers, and can be told of others
  * @member: Member
  *
- * Peers that do not know it yet will greet it when they do.
+ * Peers that do not know it yet will greet it when they do. One that is held calls nobody.
  */
 void mesh_ready(struct mesh_member *member)
 {
-	struct mesh_member *other, *next;
-
 	pthread_mutex_lock(&member->mesh->lock);
 	member->ready = true;
+	member->due = member->held;
 	member_send(member);
-	HASH_ITER (hh, member->mesh->members, other, next) {
-		if (other == member || member_knows(other, member->peer.id))
-			continue;
-		news_add(other, member->peer.id, true);
-		member_send(other);
-	}
+	if (!member->held)
+		tell_unaware(member);
 	pthread_mutex_unlock(&member->mesh->lock);
+}
+
+/**
+ * mesh_open() - A held member has waited long enough for those that have not said they know it
+ * @member: Member
+ *
+ * Return: whether it waits no more; else it has not set its peers yet
+ */
+bool mesh_open(struct mesh_member *member)
+{
+	bool open;
+
+	pthread_mutex_lock(&member->mesh->lock);
+	if (member->held && member->shown) {
+		tell_unaware(member);
+		member_open(member);
+	}
+	open = !member->held;
+	pthread_mutex_unlock(&member->mesh->lock);
+	return open;
 }
 
 /**
@@ -377,7 +474,8 @@ int mesh_change(struct mesh_member *member, const struct mesh_peer *peer)
 	mesh_peer_done(&member->peer);
 	memcpy(copy.id, peer->id, ID_BUF);
 	member->peer = copy;
-	tell_others(member, member->ready);
+	if (member_is_known(member))
+		tell_others(member, member->ready);
 	pthread_mutex_unlock(&member->mesh->lock);
 	return 0;
 }
@@ -395,9 +493,10 @@ void mesh_leave(struct mesh_member *member)
 	mesh = member->mesh;
 	pthread_mutex_lock(&mesh->lock);
 	HASH_DEL(mesh->members, member);
-	tell_others(member, false);
-	pthread_mutex_unlock(&mesh->lock);
+	if (member_is_known(member))
+		tell_others(member, false);
 	news_clear(member);
+	pthread_mutex_unlock(&mesh->lock);
 	mesh_peer_done(&member->peer);
 	free(member);
 }
@@ -417,9 +516,10 @@ void mesh_acked(struct mesh_member *member, bool ok)
 	HASH_ITER (hh, member->news, news, next) {
 		if (!ok || !news->sent)
 			continue;
-		HASH_DEL(member->news, news);
-		free(news);
+		news_drop(member, news);
 	}
+	if (ok && member->held && !member->shown)
+		member_show(member);
 	if (ok)
 		member_send(member);
 	else
@@ -463,7 +563,8 @@ bool mesh_is_settled(struct mesh *mesh)
 
 	pthread_mutex_lock(&mesh->lock);
 	HASH_ITER (hh, mesh->members, member, next)
-		if (member->ready && (member->busy || member->complete || member->news))
+		if (member->ready &&
+		    (member->busy || member->complete || member->news || member->due))
 			settled = false;
 	pthread_mutex_unlock(&mesh->lock);
 	return settled;

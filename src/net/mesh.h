@@ -32,6 +32,7 @@ struct mesh_update {
 	const char *const *removed; /* ids */
 	size_t removed_n;
 	bool poke; /* those in `set` may have tried to reach the member in vain: it greets them */
+	bool hold; /* what the member sends to others goes on waiting */
 };
 
 /*
@@ -44,11 +45,12 @@ typedef int (*mesh_send_fn)(void *user, const struct mesh_update *update);
 struct mesh *mesh_new(void);	   /* NULL without memory */
 void mesh_free(struct mesh *mesh); /* has no members */
 
-int mesh_join(struct mesh *mesh, const struct mesh_peer *peer, mesh_send_fn send, void *user,
-	      struct mesh_member **ret_member);
+int mesh_join(struct mesh *mesh, const struct mesh_peer *peer, bool held, mesh_send_fn send,
+	      void *user, struct mesh_member **ret_member);
 typedef int (*mesh_peer_fn)(void *user, const struct mesh_peer *peer);
 int mesh_peers(struct mesh_member *member, mesh_peer_fn fn, void *user);
 void mesh_ready(struct mesh_member *member);
+bool mesh_open(struct mesh_member *member);
 int mesh_change(struct mesh_member *member, const struct mesh_peer *peer);
 void mesh_leave(struct mesh_member *member);
 void mesh_acked(struct mesh_member *member, bool ok);

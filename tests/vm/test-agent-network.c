@@ -145,6 +145,7 @@ static int end_set_peers(struct rig_vm *vm, struct end *e, bool complete, struct
 	request.removed_endpoint_ids = names;
 	request.n_removed_endpoint_ids = removed ? 1 : 0;
 	request.poke = poke;
+	request.hold = e->attach.hold;
 	return rig_call(vm, "/arca.v1.Network/SetPeers", &request.base,
 			&arca__v1__empty__descriptor, NULL, err);
 }
@@ -572,6 +573,39 @@ TEST(an_internal_network_has_peers_only)
 	RUN(&a, "ip route del " WORLD "/32; nc -w 3 " WORLD " 7000", 0);
 	CALL(end_detach(&a, &inner_a, &err));
 	CALL(end_detach(&b, &inner_b, &err));
+}
+
+/* Goal: what is sent in a network that is held is late, not lost; so it is where nobody releases
+ * the network. */
+TEST(a_held_network_keeps_what_is_sent)
+{
+	static struct end many_a, many_b;
+	static struct rig_exec ping;
+
+	for (int released = 1; released >= 0; released--) {
+		end_init(&many_a, &a, "many", 20, 6, "eth3");
+		end_init(&many_b, &b, "many", 20, 6, "eth3");
+		CALL(end_attach(&b, &many_b, &err));
+		end_knows(&many_a, &many_b);
+		many_a.attach.hold = true;
+		CALL(end_attach(&a, &many_a, &err));
+		rig_exec_begin(&a, "ping -q -c 1 -W 9 172.20.0.3", &ping);
+		usleep(300000);
+		if (released)
+			CALL(end_set_peers(&a, &many_a, false, NULL, NULL, false, &err));
+		CALL(end_set_peers(&b, &many_b, true, &many_a, NULL, false, &err));
+		RUN(&b, "ping -q -c 1 -W 1 172.20.0.2", 1); /* the answer waits as well */
+		many_a.attach.hold = false;
+		if (released)
+			CALL(end_set_peers(&a, &many_a, false, NULL, NULL, false, &err));
+		rig_exec_wait(&ping);
+		if (ping.code != 0)
+			TEST_FAIL("%d: %s", released, ping.output);
+		RUN(&a, "ping -q -c 1 -W 1 fd00:14::3", 0);
+		RUN(&b, "ping -q -c 1 -W 1 172.20.0.2", 0);
+		CALL(end_detach(&a, &many_a, &err));
+		CALL(end_detach(&b, &many_b, &err));
+	}
 }
 
 /* Goal: whoever is not named any more is cut off by then; who stays does not notice. */

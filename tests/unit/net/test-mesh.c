@@ -15,7 +15,7 @@ struct agent {
 	struct mesh_member *member;
 	bool knows[AGENTS_MAX];
 	uint8_t key[AGENTS_MAX];
-	bool pending, mute, refuses;
+	bool pending, mute, refuses, held;
 	bool poked[AGENTS_MAX];
 	unsigned int messages;
 };
@@ -44,6 +44,7 @@ static int agent_send(void *user, const struct mesh_update *update)
 	}
 	for (size_t i = 0; i < update->removed_n; i++)
 		a->knows[number(update->removed[i])] = false;
+	a->held = update->hold;
 	a->messages++;
 	a->pending = true;
 	return 0;
@@ -66,15 +67,20 @@ static int take_along(void *user, const struct mesh_peer *peer)
 	return 0;
 }
 
-static int join(struct mesh *mesh, int n)
+static int join_as(struct mesh *mesh, int n, bool held)
 {
 	struct agent *a = &agents[n];
 	struct mesh_peer peer = peer_of(n, 1);
 	int r;
 
-	*a = (struct agent){};
-	r = mesh_join(mesh, &peer, agent_send, a, &a->member);
+	*a = (struct agent){.held = held};
+	r = mesh_join(mesh, &peer, held, agent_send, a, &a->member);
 	return r < 0 ? r : mesh_peers(a->member, take_along, a);
+}
+
+static int join(struct mesh *mesh, int n)
+{
+	return join_as(mesh, n, false);
 }
 
 /* Let everybody answer until nobody has anything to say. */
@@ -231,7 +237,7 @@ TEST(the_same_member_twice_is_refused)
 	struct mesh_peer peer = peer_of(1, 1);
 	struct mesh_member *again;
 
-	ASSERT_EQ(mesh_join(mesh, &peer, agent_send, NULL, &again), -EEXIST);
+	ASSERT_EQ(mesh_join(mesh, &peer, false, agent_send, NULL, &again), -EEXIST);
 	ASSERT_EQ(mesh_members(mesh), 2);
 	drop(mesh);
 }
@@ -247,6 +253,154 @@ TEST(a_join_among_a_thousand_costs_one_message_each)
 	ASSERT(all_know(AGENTS_MAX, AGENTS_MAX - 1));
 	for (int i = 0; i < AGENTS_MAX - 1; i++)
 		ASSERT_EQ(agents[i].messages, 1);
+	drop(mesh);
+}
+
+static void answer(int n)
+{
+	agents[n].pending = false;
+	mesh_acked(agents[n].member, true);
+}
+
+/* Goal: first it has its peers, then they hear of it, and only then may it send. */
+TEST(a_held_member_is_shown_when_it_is_ready_and_opened_when_all_know_it)
+{
+	struct mesh *mesh = mesh_of(3);
+
+	ASSERT_EQ(join_as(mesh, 3, true), 0);
+	settle(4);
+	ASSERT_EQ(agents[0].messages + agents[1].messages + agents[2].messages, 0);
+	mesh_ready(agents[3].member);
+	ASSERT(agents[3].pending && agents[3].held);
+	ASSERT(!agents[0].pending && !mesh_is_settled(mesh));
+	answer(3);
+	ASSERT(agents[0].knows[3] && agents[1].knows[3] && agents[2].knows[3]);
+	answer(0);
+	answer(1);
+	ASSERT_EQ(agents[3].messages, 1);
+	ASSERT(agents[3].held);
+	answer(2);
+	ASSERT_EQ(agents[3].messages, 2);
+	ASSERT(!agents[3].held);
+	settle(4);
+	ASSERT(mesh_is_settled(mesh));
+	for (int i = 0; i < 3; i++) {
+		ASSERT(!agents[i].poked[3]);
+		ASSERT_EQ(agents[i].messages, 1);
+	}
+	ASSERT(mesh_open(agents[3].member));
+	ASSERT_EQ(agents[3].messages, 2);
+	drop(mesh);
+}
+
+TEST(a_held_member_that_is_alone_is_opened_at_once)
+{
+	struct mesh *mesh = mesh_of(0);
+
+	ASSERT_EQ(join_as(mesh, 0, true), 0);
+	mesh_ready(agents[0].member);
+	ASSERT(agents[0].held);
+	settle(1);
+	ASSERT(!agents[0].held && mesh_is_settled(mesh));
+	drop(mesh);
+}
+
+/* Goal: a start that ends before anybody was told costs the others nothing. */
+TEST(a_held_member_that_leaves_before_it_is_shown_was_never_there)
+{
+	struct mesh *mesh = mesh_of(3);
+
+	ASSERT_EQ(join_as(mesh, 3, true), 0);
+	mesh_ready(agents[3].member);
+	leave(3);
+	settle(3);
+	ASSERT_EQ(agents[0].messages + agents[1].messages + agents[2].messages, 0);
+
+	/* but who has it from its list hears of it */
+	ASSERT_EQ(join_as(mesh, 3, true), 0);
+	ASSERT_EQ(join_as(mesh, 4, true), 0);
+	ASSERT(agents[4].knows[3]);
+	mesh_ready(agents[4].member);
+	leave(3);
+	settle(5);
+	ASSERT(!agents[4].knows[3] && !agents[4].held && all_know(5, 4));
+	ASSERT(mesh_is_settled(mesh));
+	drop(mesh);
+}
+
+TEST(a_held_member_is_opened_without_those_that_are_mute_and_they_greet_it_later)
+{
+	struct mesh *mesh = mesh_of(3);
+
+	ASSERT_EQ(join_as(mesh, 3, true), 0);
+	ASSERT(!mesh_open(agents[3].member)); /* has not set its peers: nobody may call it */
+	agents[2].mute = true;
+	mesh_ready(agents[3].member);
+	settle(4);
+	ASSERT(agents[3].held);
+	ASSERT(mesh_open(agents[3].member));
+	settle(4);
+	ASSERT(!agents[3].held);
+	agents[2].mute = false;
+	settle(4);
+	ASSERT(agents[2].poked[3] && !agents[0].poked[3] && !agents[1].poked[3]);
+	ASSERT_EQ(agents[3].messages, 2);
+	ASSERT(mesh_is_settled(mesh));
+	drop(mesh);
+}
+
+TEST(a_held_member_does_not_wait_for_those_that_leave)
+{
+	struct mesh *mesh = mesh_of(3);
+
+	agents[1].mute = true;
+	ASSERT_EQ(join_as(mesh, 3, true), 0);
+	mesh_ready(agents[3].member);
+	settle(4);
+	ASSERT(agents[3].held);
+	leave(1);
+	settle(4);
+	ASSERT(!agents[3].held && mesh_is_settled(mesh));
+	drop(mesh);
+}
+
+TEST(two_held_members_learn_of_each_other)
+{
+	struct mesh *mesh = mesh_of(3);
+
+	ASSERT_EQ(join_as(mesh, 3, true), 0);
+	ASSERT_EQ(join_as(mesh, 4, true), 0);
+	mesh_ready(agents[4].member);
+	answer(4); /* 3 is not up: it is told later, and greets */
+	ASSERT(!agents[3].pending);
+	settle(5);
+	ASSERT(!agents[4].held && all_know(3, 4) && !agents[3].knows[4]);
+	mesh_ready(agents[3].member);
+	settle(5);
+	ASSERT(!agents[3].held && all_know(5, 3) && all_know(5, 4));
+	ASSERT(agents[3].poked[4] && mesh_is_settled(mesh));
+	drop(mesh);
+}
+
+/* Goal: a failure of its own or of another's ends in the same state. */
+TEST(a_held_member_survives_failures)
+{
+	struct mesh *mesh = mesh_of(3);
+
+	ASSERT_EQ(join_as(mesh, 3, true), 0);
+	mesh_ready(agents[3].member);
+	agents[3].pending = false;
+	mesh_acked(agents[3].member, false);
+	ASSERT(!agents[0].knows[3]);
+	mesh_resync(agents[3].member);
+	ASSERT(agents[3].held);
+	agents[1].refuses = true;
+	settle(4);
+	ASSERT(agents[0].knows[3] && agents[3].held);
+	agents[1].refuses = false;
+	mesh_resync(agents[1].member);
+	settle(4);
+	ASSERT(all_know(4, 3) && !agents[3].held && mesh_is_settled(mesh));
 	drop(mesh);
 }
 
