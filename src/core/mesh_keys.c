@@ -74,11 +74,11 @@ static unsigned int rotate_round(struct meshes *meshes)
 {
 	int64_t now_ns = clock_monotonic_ns(), first_s = meshes->rotate_s;
 	struct live_mesh *live, *next;
-	struct attachment *a;
+	struct attachment *a, *tmp;
 
 	HASH_ITER (hh, meshes->table, live, next)
 		live->rotated = false;
-	DL_FOREACH (meshes->list, a) {
+	DL_FOREACH_SAFE (meshes->list, a, tmp) {
 		int64_t left_s = meshes->rotate_s - (now_ns - a->key_since_ns) / NSEC_PER_SEC;
 
 		if (!a->ready || a->vmnet || meshes->held)
@@ -89,6 +89,8 @@ static unsigned int rotate_round(struct meshes *meshes)
 		}
 		a->live->rotated = true;
 		a->key_since_ns = now_ns;
+		DL_DELETE(meshes->list, a); /* the others' turn, however short the period is */
+		DL_APPEND(meshes->list, a);
 		attachment_rotate(a);
 	}
 	return (unsigned int)MAX(first_s, ATTACH_ROTATE_GAP_S);
