@@ -144,7 +144,7 @@ t_connect_and_disconnect_change_what_is_not_running() {
 t_a_running_container_has_addresses() {
 	create '{"Name":"na","EnableIPv6":true,"IPAM":{"Config":[{"Subnet":"10.81.0.0/24"},{"Subnet":"fd00:81::/64"}]}}' >/dev/null
 	docker run -d --name rr --network na --network-alias al busybox sleep 300 >/dev/null
-	eq "$(docker events --since 1h --until 0s --filter type=network --filter event=connect --format '{{.Action}} {{.Actor.Attributes.name}}' | tail -1)" 'connect na'
+	eq "$(api GET "/events?since=1&until=$(date +%s.%N)&filters=$(urlencode '{"type":["network"],"event":["connect"]}')" | jq -r '"\(.Action) \(.Actor.Attributes.name)"' | tail -1)" 'connect na'
 	eq "$(api GET /containers/rr/json | jq -c '.NetworkSettings.Networks.na|[.Gateway,.IPAddress,.IPPrefixLen,.IPv6Gateway,.GlobalIPv6Address,.GlobalIPv6PrefixLen]')" '["10.81.0.1","10.81.0.2",24,"fd00:81::1","fd00:81::2",64]'
 	api GET /containers/rr/json | jq -e '.NetworkSettings|(.SandboxID|length==64) and (.SandboxKey|length>0) and .IPAddress=="" and (.Networks.na|(.MacAddress|test("^[0-9a-f][26ae](:[0-9a-f]{2}){5}$")) and (.EndpointID|length==64) and .DNSNames[0:2]==["rr","al"])' >/dev/null
 	eq "$(net na '{{range .Containers}}{{.Name}} {{.IPv4Address}} {{.IPv6Address}}{{end}}')" 'rr 10.81.0.2/24 fd00:81::2/64'
