@@ -94,11 +94,11 @@ int api_container_remove(struct api *api, struct http_req *req)
 	int r;
 
 	if (http_query_bool(req, "link", false))
-		return err_user(&req->err, ERR_NOT_IMPLEMENTED,
-				"removing a link is not implemented by Arca");
-	r = container_remove(api->core->containers, http_var(req, "id"),
-			     http_query_bool(req, "force", false), http_query_bool(req, "v", false),
-			     &req->err);
+		r = container_unlink(api->core->containers, http_var(req, "id"), &req->err);
+	else
+		r = container_remove(api->core->containers, http_var(req, "id"),
+				     http_query_bool(req, "force", false),
+				     http_query_bool(req, "v", false), &req->err);
 	return r < 0 ? r : http_resp_empty(req, 204);
 }
 

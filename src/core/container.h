@@ -56,6 +56,7 @@ int container_restart(struct containers *cs, const char *ref, const char *signal
 int container_kill(struct containers *cs, const char *ref,
 		   const char *signal /* name or number, "" = SIGKILL */, struct err *err);
 int container_pause(struct containers *cs, const char *ref, bool pause, struct err *err);
+int container_unlink(struct containers *cs, const char *ref, struct err *err);
 int container_remove(struct containers *cs, const char *ref, bool force, bool volumes,
 		     struct err *err);
 int container_connect(struct containers *cs, const char *network, const char *ref,

@@ -17,6 +17,7 @@
 #include "base/fs.h"
 #include "base/id.h"
 #include "base/str.h"
+#include "core/container_links.h"
 #include "core/containers.h"
 #include "core/images.h"
 #include "core/jsonx.h"
@@ -86,7 +87,8 @@ static int create_host_config(struct container *c, const struct container_create
 		return r;
 	if (container_host_config_defaults(c->cs->core, c->host_config) < 0)
 		return err_oom(err);
-	return container_host_config_validate(c->cs->core, c->host_config, create->warnings, err);
+	r = container_host_config_validate(c->cs->core, c->host_config, create->warnings, err);
+	return r < 0 ? r : container_links_plan(c, err);
 }
 
 /* What inspect needs of the image, and what keeps it from being deleted meanwhile. */
@@ -235,6 +237,7 @@ int container_create(struct containers *cs, const struct container_create *creat
 		r = create_build(c, create, image, err);
 	if (r == 0)
 		containers_publish(cs, c);
+	container_links_changed(cs);
 	images_use_end();
 	if (r < 0)
 		return r;

@@ -17,6 +17,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "core/container_links.h"
 #include "core/containers.h"
 #include "core/hosts.h"
 #include "core/jsonx.h"
@@ -58,26 +59,20 @@ static int links_fill(struct hosts_link *link, struct container *target, const c
 	return link->names ? 0 : -ENOMEM;
 }
 
-/* "target:alias", or "target" */
-static int links_add(struct links *links, struct containers *cs, const char *text)
+static int links_add(void *user, struct container *target, const char *name UNUSED,
+		     const char *alias)
 {
-	const char *colon = strchr(text, ':');
-	size_t len = colon ? (size_t)(colon - text) : strlen(text);
-	_cleanup_free_ char *ref = strndup(text, len);
-	_cleanup_container_ struct container *target = NULL;
+	struct links *links = user;
 	struct hosts_link *grown;
-	struct err ignored = {0};
 
-	if (!ref)
-		return -ENOMEM;
-	if (containers_find(cs, ref, &target, &ignored) < 0)
+	if (!target)
 		return 0; /* it was there at create */
 	grown = reallocarray(links->items, links->n + 1, sizeof(*grown));
 	if (!grown)
 		return -ENOMEM;
 	links->items = grown;
 	grown[links->n] = (struct hosts_link){0};
-	return links_fill(&grown[links->n++], target, colon ? colon + 1 : ref);
+	return links_fill(&grown[links->n++], target, alias);
 }
 
 /* What host-gateway is; in the VM's own network the host is where the underlay has it. */
@@ -102,21 +97,17 @@ static void files_find_host(const struct container *c, struct hosts_source *sour
  *
  * Return: heap string or NULL
  */
-char *container_hosts_text(const struct container *c, const struct network_endpoints *endpoints)
+char *container_hosts_text(struct container *c, const struct network_endpoints *endpoints)
 {
 	struct hosts_source source = {
 		.config = c->config, .host_config = c->host_config, .endpoints = endpoints};
 	_cleanup_(links_done) struct links links = {0};
-	json_t *item;
-	size_t i;
 
 	files_find_host(c, &source);
 	if (!str_eq(jx_str(c->host_config, "NetworkMode"), "bridge"))
 		return hosts_text(&source);
-	json_array_foreach (json_object_get(c->host_config, "Links"), i, item) {
-		if (endpoints && links_add(&links, c->cs, json_string_value(item)) < 0)
-			return NULL;
-	}
+	if (endpoints && container_links_each(c, links_add, &links) < 0)
+		return NULL;
 	source.links = links.items;
 	source.n_links = links.n;
 	return hosts_text(&source);
@@ -165,7 +156,7 @@ static int files_write_one(const struct container *c, const char *name, const ch
  *
  * Return: 0 or a negative errno
  */
-int container_files_fill(const struct container *c, const struct network_endpoints *endpoints,
+int container_files_fill(struct container *c, const struct network_endpoints *endpoints,
 			 struct container_files *ret, struct err *err)
 {
 	struct container_files files = {.hosts = container_hosts_text(c, endpoints),
@@ -213,7 +204,7 @@ int container_files_write(const struct container *c, const struct container_file
  *
  * Return: 0 or a negative errno
  */
-int container_files_create(const struct container *c, struct err *err)
+int container_files_create(struct container *c, struct err *err)
 {
 	_cleanup_(container_files_done) struct container_files files = {0};
 	_cleanup_free_ char *hostname = str_format("%s\n", jx_str(c->config, "Hostname"));

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "core/container_links.h"
 #include "core/containers.h"
 #include "core/exec.h"
 #include "core/jsonx.h"
@@ -234,7 +235,7 @@ static int inspect_fill(json_t *out, struct container *c, const json_t *host_con
 /* The cached answer as of now, made if need be: a new reference, not to be changed. */
 static json_t *inspect_cached(struct container *c)
 {
-	_cleanup_json_ json_t *host_config = NULL, *out = NULL;
+	_cleanup_json_ json_t *host_config = NULL, *shown = NULL, *out = NULL;
 	uint64_t version = 0;
 
 	rank_lock(&c->lock);
@@ -244,8 +245,9 @@ static json_t *inspect_cached(struct container *c)
 	if (out)
 		return TAKE_PTR(out);
 	host_config = container_host_config(c);
+	shown = container_links_shown(c, host_config);
 	out = json_object();
-	if (inspect_fill(out, c, host_config, &version))
+	if (!shown || inspect_fill(out, c, shown, &version))
 		return NULL;
 	rank_lock(&c->lock);
 	if (host_config == c->host_config) {

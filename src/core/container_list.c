@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "core/container_filter.h"
+#include "core/container_links.h"
 #include "core/containers.h"
 #include "core/jsonx.h"
 #include "core/port_plan.h"
@@ -36,6 +37,31 @@ static char *list_command(const json_t *config)
 	return out.failed ? NULL : buf_steal(&out);
 }
 
+/* Its own, and those that links give; in order. State lock held. */
+static json_t *list_names(const struct container *c)
+{
+	char own[CONTAINER_NAME_MAX + 2];
+	json_t *names = json_array(), *item;
+	bool own_is_in = false;
+	size_t i;
+	int r = 0;
+
+	(void)snprintf(own, sizeof(own), "/%s", c->name);
+	json_array_foreach (c->link_names, i, item) {
+		if (!own_is_in && strcmp(own, json_string_value(item)) < 0) {
+			r |= jx_add_str(names, own);
+			own_is_in = true;
+		}
+		r |= json_array_append(names, item);
+	}
+	if (!own_is_in)
+		r |= jx_add_str(names, own);
+	if (r == 0)
+		return names;
+	json_decref(names);
+	return NULL;
+}
+
 static int list_share_list(json_t *out, const char *key, json_t *value)
 {
 	return jx_set(out, key, value ? value : json_object());
@@ -45,14 +71,12 @@ static int list_share_list(json_t *out, const char *key, json_t *value)
 static json_t *list_build(struct container *c)
 {
 	_cleanup_free_ char *command = list_command(c->config);
-	char name[CONTAINER_NAME_MAX + 2];
 	const json_t *host = c->host_config;
 	json_t *out = json_object();
 	int r;
 
-	(void)snprintf(name, sizeof(name), "/%s", c->name);
 	r = jx_set_str(out, "Id", c->id);
-	r |= jx_set(out, "Names", json_pack("[s]", name));
+	r |= jx_set(out, "Names", list_names(c));
 	r |= jx_set_str(out, "Image", jx_str(c->config, "Image"));
 	r |= jx_set_str(out, "ImageID", c->image_id);
 	r |= jx_set_str(out, "Command", command ? command : "");

@@ -9,6 +9,7 @@
 #include "agent.pb-c.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "core/container_links.h"
 #include "core/containers.h"
 #include "core/jsonx.h"
 #include "core/spec.h"
@@ -118,6 +119,21 @@ void container_live_put(struct container_live *live)
 }
 
 /**
+ * container_live_check_links() - Whether an exec can be told whom the container has links to
+ * @live: Held container
+ * @err:  Filled on failure, in dockerd's words
+ *
+ * Return: 0 or a negative errno
+ */
+int container_live_check_links(const struct container_live *live, struct err *err)
+{
+	const struct container_hold *hold = live->hold;
+	_cleanup_json_ json_t *links = NULL;
+
+	return container_links_env(hold->run->c, &links, err);
+}
+
+/**
  * container_process_spec() - The container's process, as what an exec starts from
  * @live:	Held container
  * @privileged: exec --privileged
@@ -129,10 +145,14 @@ void container_live_put(struct container_live *live)
 int container_process_spec(const struct container_live *live, bool privileged,
 			   struct Arca__V1__ProcessSpec **ret, struct err *err)
 {
+	const struct container_hold *hold = live->hold;
 	struct spec_source source = {
 		.id = live->id, .config = live->config, .host_config = live->host_config};
+	_cleanup_json_ json_t *links = NULL;
+	int r = container_links_env(hold->run->c, &links, err);
 
-	return spec_process(&source, privileged, ret, err);
+	source.links = links;
+	return r < 0 ? r : spec_process(&source, privileged, ret, err);
 }
 
 static json_t *top_json(const Arca__V1__ListResponse *list)

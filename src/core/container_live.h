@@ -33,6 +33,8 @@ int container_live_get(struct containers *cs, const char *ref, struct container_
  */
 bool container_live_is_adopting(struct containers *cs, const char *ref);
 void container_live_put(struct container_live *live);
+/* Whether everybody that the container has links to runs: an exec is told of them. */
+int container_live_check_links(const struct container_live *live, struct err *err);
 /* The container's process rules (capabilities, seccomp, rlimits, env, cwd, user) as a ProcessSpec
  * an exec starts from. privileged: exec --privileged. Freed with
  * arca__v1__process_spec__free_unpacked(). */

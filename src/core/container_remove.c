@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "core/container_links.h"
 #include "core/containers.h"
 #include "core/exec.h"
 
@@ -49,6 +50,7 @@ int container_remove_held(struct container *c, struct err *err)
 	if (c->cs->core->execs)
 		exec_container_gone(c->cs->core->execs, c->id, true);
 	containers_forget(c->cs, c);
+	container_links_changed(c->cs);
 	container_event(c, "destroy", NULL);
 	rank_lock(&c->lock);
 	c->removed = true;

@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "core/container_links.h"
 #include "core/containers.h"
 #include "core/jsonx.h"
 
@@ -52,6 +53,7 @@ int container_rename(struct containers *cs, const char *ref, const char *name, s
 					&ignored); /* nobody took it meanwhile, or 500 */
 		return r;
 	}
+	container_links_changed(cs);
 	container_networks_renamed(c);
 	(void)snprintf(with_slash, sizeof(with_slash), "/%s", old);
 	container_event(c, "rename", json_pack("{s:s}", "oldName", with_slash));

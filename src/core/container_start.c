@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "core/attachments.h"
+#include "core/container_links.h"
 #include "core/containers.h"
 #include "core/jsonx.h"
 #include "core/networks.h"
@@ -83,8 +84,12 @@ static int start_request(struct container *c, const json_t *config, const json_t
 				     .host_config = host_config,
 				     .hosts = files->hosts,
 				     .resolv = files->resolv};
-	int r = spec_start_request(&source, ret, err);
+	_cleanup_json_ json_t *links = NULL;
+	int r = container_links_env(c, &links, err);
 
+	source.links = links;
+	if (r == 0)
+		r = spec_start_request(&source, ret, err);
 	if (r == 0)
 		r = spec_dns(host_config, (*ret)->container, err);
 	if (r == 0)

@@ -523,11 +523,6 @@ static int validate_annotations(const json_t *host, struct err *err)
 	return 0;
 }
 
-static bool validate_links_are_old(const char *mode)
-{
-	return str_empty(mode) || str_eq(mode, "default") || str_eq(mode, "bridge");
-}
-
 static int validate_other(const json_t *host, struct err *err)
 {
 	int64_t oom = jx_int(host, "OomScoreAdj");
@@ -550,9 +545,6 @@ static int validate_other(const json_t *host, struct err *err)
 			       "container's virtual machine",
 			       jx_str(json_array_get(json_object_get(host, "DeviceRequests"), 0),
 				      "Driver"));
-	/* the CLI says them twice: on a user's network the endpoint's count */
-	if (jx_len(host, "Links") > 0 && validate_links_are_old(jx_str(host, "NetworkMode")))
-		return not_yet(err, "links are");
 	if (jx_len(host, "VolumesFrom") > 0)
 		return not_yet(err, "volumes are");
 	r = validate_console_size(host, err);

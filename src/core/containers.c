@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "core/attachments.h"
+#include "core/container_links.h"
 #include "core/container_log.h"
 #include "core/jsonx.h"
 
@@ -48,6 +49,7 @@ void container_unref(struct container *c)
 		container_log_close(c->log);
 	json_decref(c->config);
 	json_decref(c->host_config);
+	json_decref(c->link_names);
 	json_decref(c->networks);
 	json_decref(c->networks_brief);
 	json_decref(c->ports);
@@ -136,6 +138,7 @@ void containers_publish(struct containers *cs, struct container *c)
 {
 	RANK_LOCK_SCOPE(table, &cs->lock);
 	c->listed = true;
+	container_links_note(c);
 }
 
 /**
@@ -185,7 +188,8 @@ int containers_rename(struct containers *cs, struct container *c, const char *na
 	return 0;
 }
 
-/* Full id, then name, then prefix of an id: Docker's order. Table lock held. */
+/* Full id, then name, also one that a link gives, then prefix of an id: Docker's order. Table lock
+ * held. */
 static int containers_lookup(struct containers *cs, const char *ref, struct container **ret)
 {
 	size_t len = strlen(ref);
@@ -197,6 +201,8 @@ static int containers_lookup(struct containers *cs, const char *ref, struct cont
 		const char *name = *ref == '/' ? ref + 1 : ref;
 
 		HASH_FIND(by_name, cs->by_name, name, strlen(name), c);
+		if (!c)
+			c = container_link_find(cs, ref);
 	}
 	if (c && c->listed) {
 		*ret = c;
@@ -338,6 +344,7 @@ int containers_new(struct core *core, struct containers **ret, struct err *err)
 		return err_oom(err);
 	cs->core = core;
 	rank_lock_init(&cs->lock, LOCK_CONTAINER_TABLE);
+	rank_lock_init(&cs->link_lock, LOCK_LINKS);
 	r = machines_new(core, &cs->machines);
 	if (r == 0)
 		r = workers_new(&cs->workers);
@@ -345,6 +352,7 @@ int containers_new(struct core *core, struct containers **ret, struct err *err)
 		err_sys(err, r, "cannot start worker threads");
 	if (r == 0)
 		r = container_rows_load(cs, err);
+	container_links_changed(cs);
 	if (r == 0)
 		r = containers_load_networks(cs, err);
 	if (r == 0)
@@ -384,6 +392,7 @@ void containers_free(struct containers *cs)
 	}
 	workers_free(cs->workers); /* only now does no stream call back any more */
 	machines_free(cs->machines);
+	rank_lock_done(&cs->link_lock);
 	rank_lock_done(&cs->lock);
 	free(cs);
 }

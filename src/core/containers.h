@@ -90,6 +90,7 @@ struct container {
 	pthread_cond_t changed;
 	char name[CONTAINER_NAME_MAX + 1]; /* also guarded by the table lock: writers hold both */
 	json_t *config, *host_config;	   /* immutable objects; update swaps host_config */
+	json_t *link_names; /* immutable array: "/other/alias" of links to it, or NULL */
 	json_t *networks, *networks_brief; /* immutable objects, as inspect and list show them */
 	char sandbox_id[ID_BUF];	   /* "" unless the networks are claimed */
 	json_t *ports;	/* immutable object, as inspect shows it; NULL unless it runs */
@@ -130,6 +131,8 @@ struct containers {
 	struct machines *machines; /* owned */
 	struct rank_lock lock;	   /* guards the two tables */
 	struct container *by_id, *by_name;
+	struct rank_lock link_lock;		  /* see container_links_changed() */
+	atomic_bool has_links;			  /* a container has links, or had some */
 	atomic_uint next_tcp_port, next_udp_port; /* see container_ports.c; 0: from the first */
 	atomic_bool stopping; /* the daemon goes: VMs stay, nothing is restarted */
 };
@@ -268,13 +271,13 @@ void container_ports_sweep(void *cs); /* a worker_fn */
 struct container_files {
 	char *hosts, *resolv; /* owned */
 };
-int container_files_fill(const struct container *c, const struct network_endpoints *endpoints,
+int container_files_fill(struct container *c, const struct network_endpoints *endpoints,
 			 struct container_files *ret, struct err *err);
 void container_files_done(struct container_files *files);
 int container_files_write(const struct container *c, const struct container_files *files,
 			  struct err *err);
-int container_files_create(const struct container *c, struct err *err);
-char *container_hosts_text(const struct container *c, const struct network_endpoints *endpoints);
+int container_files_create(struct container *c, struct err *err);
+char *container_hosts_text(struct container *c, const struct network_endpoints *endpoints);
 char *container_resolv_text(const struct container *c);
 
 /* container_join.c: network mode container:X */

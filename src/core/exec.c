@@ -242,6 +242,11 @@ int exec_create(struct execs *es, const char *container_ref, json_t *config,
 	r = container_live_get(es->core->containers, container_ref, &live, err);
 	if (r < 0)
 		return r;
+	r = container_live_check_links(&live, err);
+	if (r < 0) {
+		container_live_put(&live);
+		return r;
+	}
 	id_generate(id);
 	ex = exec_new(es, id, live.id, json_deep_copy(config));
 	container_live_put(&live);

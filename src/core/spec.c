@@ -99,6 +99,10 @@ static int spec_env(const struct spec_source *s, Arca__V1__ProcessSpec *process)
 		r = env_put(process, hostname);
 	if (r == 0 && jx_bool(s->config, "Tty"))
 		r = env_put(process, "TERM=xterm");
+	json_array_foreach (s->links, i, item) {
+		if (r == 0)
+			r = env_put(process, json_string_value(item));
+	}
 	json_array_foreach (json_object_get(s->config, "Env"), i, item) {
 		if (r == 0)
 			r = env_put(process, json_string_value(item));

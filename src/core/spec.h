@@ -20,6 +20,7 @@ struct spec_source {
 	const char *id;
 	const json_t *config, *host_config; /* complete: normalised, merged, with defaults */
 	const char *hosts, *resolv;	    /* file texts */
+	const json_t *links;		    /* array of variables, or NULL */
 };
 
 int spec_validate(const json_t *host_config, struct err *err);

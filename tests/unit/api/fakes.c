@@ -142,6 +142,12 @@ int container_pause(struct containers *cs, const char *ref, bool pause, struct e
 	return fake_ref(ref, err);
 }
 
+int container_unlink(struct containers *cs, const char *ref, struct err *err)
+{
+	(void)cs;
+	return fake_ref(ref, err);
+}
+
 int container_remove(struct containers *cs, const char *ref, bool force, bool volumes,
 		     struct err *err)
 {
