@@ -61,11 +61,9 @@ static int create_endpoints(struct container *c, const struct container_create *
 	const char *mac;
 	int r;
 
-	r = container_join_validate(create->config, c->host_config, err);
-	if (r == 0 && container_join_name(c->cs, c->host_config) < 0)
-		r = err_oom(err);
-	if (r == 0)
-		r = container_networking_validate(create->networking_config, err);
+	if (container_join_name(c->cs, c->host_config) < 0)
+		return err_oom(err);
+	r = container_networking_validate(create->networking_config, err);
 	if (r == 0)
 		r = network_settings_plan(c->cs->core->networks, c->config, c->host_config,
 					  create->networking_config, create->warnings,
@@ -88,6 +86,8 @@ static int create_host_config(struct container *c, const struct container_create
 	if (container_host_config_defaults(c->cs->core, c->host_config) < 0)
 		return err_oom(err);
 	r = container_host_config_validate(c->cs->core, c->host_config, create->warnings, err);
+	if (r == 0)
+		r = container_join_validate(create->config, c->host_config, err);
 	return r < 0 ? r : container_links_plan(c, err);
 }
 
