@@ -31,8 +31,12 @@ def ms(words):
 
 
 def iperf(run, address, port=5201, seconds=4):
-    out = run("iperf3", "-J", "-c", address, "-p", str(port), "-t", str(seconds))
-    return json.loads(out)["end"]["sum_received"]["bits_per_second"] / 1e6
+    for _ in range(5):
+        end = json.loads(run("iperf3", "-J", "-c", address, "-p", str(port), "-t", str(seconds)))["end"]
+        if "sum_received" in end:
+            return end["sum_received"]["bits_per_second"] / 1e6
+        time.sleep(0.5)  # the server still has the last client
+    raise SystemExit(f"iperf3 to {address} brings no result")
 
 
 def starts(engines, rounds):
