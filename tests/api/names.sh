@@ -59,7 +59,7 @@ t_containers_find_each_other() {
 	docker stop -t 0 beta >/dev/null
 	lacks "$(ask alpha beta)" "Address: 172."
 	docker start beta >/dev/null
-	until_true 5 has "$(ask alpha beta)" "Address: $(address beta one)"
+	until_true 5 eval 'has "$(ask alpha beta)" "Address: $(address beta one)"'
 }
 t_a_network_that_comes_later_brings_its_names() {
 	docker network create later >/dev/null

@@ -197,18 +197,18 @@ t_ports_are_free_after_every_end() {
 t_ports_are_free_when_a_vm_is_killed() {
 	not_a_peers
 	up --name aa -p 18210:80 >/dev/null; opens 127.0.0.1 18210; kill -9 "$(vm_pids)"
-	until_true 10 shut 127.0.0.1 18210; until_true 10 eq "$(state aa)" 'exited 137'; eq "$(ports aa)" '{}'; docker start aa >/dev/null; opens 127.0.0.1 18210; clean
+	until_true 10 shut 127.0.0.1 18210; until_true 10 eval 'eq "$(state aa)" "exited 137"'; eq "$(ports aa)" '{}'; docker start aa >/dev/null; opens 127.0.0.1 18210; clean
 }
 t_a_restart_policy_publishes_again() {
 	not_a_peers
 	up --name aa --restart always -p 18220:80 >/dev/null; kill -9 "$(vm_pids)"
-	until_true 20 opens ::1 18220; until_true 10 test "$(docker inspect -f '{{.RestartCount}}' aa)" = 1; eq "$(ports aa)" "{\"80/tcp\":$(both 18220)}"; clean
+	until_true 10 eval '[ "$(docker inspect -f "{{.State.Running}} {{.RestartCount}}" aa)" = "true 1" ]'; opens ::1 18220; eq "$(ports aa)" "{\"80/tcp\":$(both 18220)}"; clean
 }
 t_a_killed_daemon_leaves_ports_alone() {
 	not_a_peers
 	local was list f id; up --name aa -p 18230:80 -p 81 >/dev/null; id=$(up --name bb -p 18231:80); was=$(ports aa); list=$(listed aa); f=$(forwarder)
 	arcad_kill9; opens 127.0.0.1 18230; opens ::1 18231; kill -9 "$(jq .pid "$ROOT/exec/vm/$id/vm.json")"
-	arcad_start; until_true 10 eq "$(forwarder)" "$f"
+	arcad_start; until_true 10 eval 'eq "$(forwarder)" "$f"'
 	eq "$(state bb)" 'exited 137'; eq "$(ports bb) $(listed bb)" '{} []'; until_true 10 shut 127.0.0.1 18231; eq "$(ports aa)" "$was"; eq "$(listed aa)" "$list"; opens 127.0.0.1 18230
 	docker start bb >/dev/null; opens ::1 18231; clean
 }
