@@ -4,8 +4,10 @@
 # A test file sources this, defines functions named t_CLAIM (run in the order of the file, each in a subshell under
 # `set -e`), and calls run_tests. A function fails when a command in it fails; `skip REASON` skips it. The daemon is
 # started before the first test in a temporary root and stopped, by pid, after the last, with its VMs.
+# All of that in a network namespace of its own: files run beside each other.
 set -uo pipefail
 TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+[ -n "${ARCA_OWN_NET:-}${TEST_HOST:-}" ] || ARCA_OWN_NET=1 exec "$TESTS/own-net.sh" bash "$0" "$@"
 BUILD=$(realpath "${BUILD:-$TESTS/../build}")
 ROOT=$(mktemp -d /tmp/arca-test.XXXXXX)
 DOCKER=$("$TESTS/../tools/docker-cli.sh" "$BUILD/docker-cli")
