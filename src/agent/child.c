@@ -100,6 +100,7 @@ static int child_become_container(const struct child_start *start, struct err *e
 		.bind_fds = start->bind_fds,
 		.n_bind_fds = start->n_bind_fds,
 		.cwd = start->request->process->cwd,
+		.report_fd = start->report_fd,
 	};
 	int r;
 

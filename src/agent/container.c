@@ -78,6 +78,7 @@ static int container_take_seed(struct agent *agent, const Arca__V1__ContainerSpe
 static void container_free(struct container *c)
 {
 	names_free(c->names);
+	cleanup_close(&c->hosts_fd);
 	(void)rootfs_unmount(&c->rootfs); /* it logs */
 	if (c->seed)
 		seed_free(c->seed);
@@ -128,7 +129,7 @@ int container_new(struct agent *agent, const Arca__V1__ContainerSpec *spec,
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return err_oom(err);
-	c->rootfs.mount_fd = -EBADF;
+	c->rootfs.mount_fd = c->hosts_fd = -EBADF;
 	c->id = strdup(spec->id);
 	if (!c->id || container_keep_host_gateway(c, spec->host_gateway) < 0)
 		return err_oom(err);

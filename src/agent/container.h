@@ -16,6 +16,7 @@ struct container {
 	struct rootfs rootfs;
 	struct seed *seed; /* owned: the init's pid, pidfd, namespaces and cgroup */
 	bool init_alive;   /* started and not reaped */
+	int hosts_fd;	   /* owned: its /etc/hosts; -EBADF before it started */
 	Arca__V1__HostGateway *host_gateway; /* owned; NULL: it has no name for the host */
 	struct names *names;		     /* owned; NULL: nobody is at 127.0.0.11 */
 	struct container *next, *prev;

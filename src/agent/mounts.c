@@ -27,6 +27,8 @@
 
 #include "agent/agent.h"
 #include "agent/dev.h"
+#include "agent/hosts.h"
+#include "agent/report.h"
 #include "agent/root.h"
 #include "agent/stage.h"
 #include "agent/words.h"
@@ -183,16 +185,19 @@ static int mounts_spec(int root_fd, const struct mounts_plan *plan, struct err *
 	return 0;
 }
 
-/* @number: names the copy. @attributes: of its mount. Return: 0 or negative errno */
+/*
+ * @number: names the copy. @attributes: of its mount. @ret_fd: the copy to read and write, or NULL.
+ * Return: 0 or negative errno
+ */
 static int mounts_file(int root_fd, const char *path, const void *data, size_t len, mode_t mode,
-		       unsigned int number, uint64_t attributes)
+		       unsigned int number, uint64_t attributes, int *ret_fd)
 {
 	_cleanup_close_ int file = -EBADF, tree = -EBADF, target = -EBADF;
 	char copy[64];
 	int r;
 
 	(void)snprintf(copy, sizeof(copy), STAGE_FILES "/%u", number); /* fits */
-	file = open(copy, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	file = open(copy, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (file < 0)
 		return -errno;
 	r = fs_write_all(file, data, len);
@@ -207,18 +212,29 @@ static int mounts_file(int root_fd, const char *path, const void *data, size_t l
 	if (tree < 0)
 		return -errno;
 	r = mounts_set_attributes(tree, attributes, false);
-	return r < 0 ? r : mounts_bind_over(tree, target);
+	if (r == 0)
+		r = mounts_bind_over(tree, target);
+	if (r == 0 && ret_fd)
+		*ret_fd = TAKE_FD(file);
+	return r;
 }
 
-static int mounts_files(int root_fd, const Arca__V1__ContainerSpec *spec, struct err *err)
+static int mounts_files(int root_fd, const struct mounts_plan *plan, struct err *err)
 {
+	const Arca__V1__ContainerSpec *spec = plan->spec;
 	/* Files of the daemon are mounts of their own, which a read-only root does not cover. */
 	uint64_t attributes = spec->readonly_rootfs ? MOUNT_ATTR_RDONLY : 0;
 
 	for (size_t i = 0; i < spec->n_files; i++) {
 		const Arca__V1__File *f = spec->files[i];
+		bool hosts = str_eq(f->path, HOSTS_PATH);
+		_cleanup_close_ int fd = -EBADF;
 		int r = mounts_file(root_fd, f->path, f->content.data, f->content.len,
-				    f->mode ? f->mode : 0644, (unsigned int)i, attributes);
+				    f->mode ? f->mode : 0644, (unsigned int)i, attributes,
+				    hosts ? &fd : NULL);
+
+		if (r == 0 && hosts)
+			r = report_send(plan->report_fd, REPORT_HOSTS, fd);
 
 		if (r < 0)
 			return err_user(err, ERR_INVALID, "cannot bind %s: %s", f->path,
@@ -287,7 +303,7 @@ static int mounts_boot_id(int root_fd, unsigned int number)
 	(void)snprintf(text, sizeof(text), "%.8s-%.4s-%.4s-%.4s-%.12s\n", hex, hex + 8, hex + 12,
 		       hex + 16, hex + 20); /* fits */
 	return mounts_file(root_fd, "/proc/sys/kernel/random/boot_id", text, strlen(text), 0444,
-			   number, 0);
+			   number, 0, NULL);
 }
 
 /* Images that want an id of their own per machine ship the file empty. */
@@ -301,7 +317,7 @@ static int mounts_machine_id(int root_fd, const unsigned char *id, unsigned int 
 		return 0;
 	str_hex(id, AGENT_MACHINE_ID_LEN, text);
 	strcat(text, "\n");
-	return mounts_file(root_fd, "/etc/machine-id", text, strlen(text), 0444, number, 0);
+	return mounts_file(root_fd, "/etc/machine-id", text, strlen(text), 0444, number, 0, NULL);
 }
 
 static int mounts_protect(int root_fd, const Arca__V1__ContainerSpec *spec, struct err *err)
@@ -360,7 +376,7 @@ int mounts_enter(const struct mounts_plan *plan, struct err *err)
 	if (r == 0)
 		r = dev_add(root_fd, spec, err);
 	if (r == 0)
-		r = mounts_files(root_fd, spec, err);
+		r = mounts_files(root_fd, plan, err);
 	if (r == 0)
 		r = mounts_protect(root_fd, spec, err);
 	if (r < 0)

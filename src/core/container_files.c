@@ -3,8 +3,8 @@
  * container_files.c - /etc/hosts, /etc/hostname, /etc/resolv.conf
  *
  * The agent gets their text with the start. The copies in the container's directory are what
- * inspect's HostsPath and the like point at: written at create, without addresses, and again at
- * each start. Nothing reads them back.
+ * inspect's HostsPath and the like point at: written at create, without addresses, again at each
+ * start, and edited when its networks change (container_hosts.c). Who joins its network reads them.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -129,9 +129,19 @@ char *container_resolv_text(const struct container *c)
 	return resolv_text(&resolv, resolv_mode(c->host_config));
 }
 
-/* Whole or not at all; what a crash of the host takes comes back with the next start. */
-static int files_write_one(const struct container *c, const char *name, const char *text,
-			   struct err *err)
+/**
+ * container_file_write() - Write one copy on the host
+ * @c:	  Container whose directory exists
+ * @name: "hosts" and the like
+ * @text: Contents
+ * @err:  Filled on failure
+ *
+ * Whole or not at all; what a crash of the host takes comes back with the next start.
+ *
+ * Return: 0 or a negative errno
+ */
+int container_file_write(const struct container *c, const char *name, const char *text,
+			 struct err *err)
 {
 	_cleanup_free_ char *path = str_format("%s/%s", c->dir, name);
 	_cleanup_free_ char *made = str_format("%s/%s.new", c->dir, name);
@@ -192,9 +202,9 @@ void container_files_done(struct container_files *files)
 int container_files_write(const struct container *c, const struct container_files *files,
 			  struct err *err)
 {
-	int r = files_write_one(c, "hosts", files->hosts, err);
+	int r = container_file_write(c, "hosts", files->hosts, err);
 
-	return r < 0 ? r : files_write_one(c, "resolv.conf", files->resolv, err);
+	return r < 0 ? r : container_file_write(c, "resolv.conf", files->resolv, err);
 }
 
 /**
@@ -212,5 +222,5 @@ int container_files_create(struct container *c, struct err *err)
 
 	if (r == 0)
 		r = container_files_write(c, &files, err);
-	return r < 0 ? r : files_write_one(c, "hostname", hostname, err);
+	return r < 0 ? r : container_file_write(c, "hostname", hostname, err);
 }

@@ -218,17 +218,33 @@ static int network_attach_live(struct container *c, const struct named *named,
 	if (r < 0)
 		return r;
 	endpoint = endpoint_find(&all, network_id);
-	return nets && endpoint ? attachments_add(nets, endpoint, err) : 0;
+	if (!nets || !endpoint)
+		return 0;
+	r = attachments_add(nets, endpoint, err);
+	if (r == 0)
+		container_hosts_connected(c, endpoint);
+	return r;
 }
 
 /* Take the endpoint's interface from the guest. */
-static int network_detach_live(struct container *c, const char *network_ref, struct err *err)
+static int network_detach_live(struct container *c, const struct named *named,
+			       const char *network_ref, struct err *err)
 {
+	_cleanup_(network_endpoints_done) struct network_endpoints all = {0};
 	struct attachments *nets = network_attachments(c);
+	const struct network_endpoint *endpoint;
 	char id[ID_BUF];
 	int r = network_resolve(c->cs->core->networks, network_ref, id, err);
 
-	return r < 0 || !nets ? r : attachments_remove(nets, id, err);
+	if (r < 0 || !nets)
+		return r;
+	r = network_endpoints_load(c->cs->core->networks, &named->container, &all, err);
+	if (r == 0)
+		r = attachments_remove(nets, id, err);
+	endpoint = r == 0 ? endpoint_find(&all, id) : NULL;
+	if (endpoint)
+		container_hosts_disconnected(c, endpoint);
+	return r;
 }
 
 static bool network_is_live(struct container *c)
@@ -250,7 +266,7 @@ static int connect_live(struct container *c, const struct named *named, const ch
 		if (r == 0) {
 			r = container_ports_changed(c, err);
 			if (r < 0) /* the first error counts */
-				(void)network_detach_live(c, network_id, &ignored);
+				(void)network_detach_live(c, named, network_id, &ignored);
 		}
 		if (r == 0)
 			network_endpoint_event(networks, "connect", network_id, c->id);
@@ -333,7 +349,7 @@ int container_disconnect(struct containers *cs, const char *network, const char 
 				"cannot disconnect container from host network - container was "
 				"created in host network mode");
 	if (network_is_live(c))
-		r = network_detach_live(c, network, err);
+		r = network_detach_live(c, &named, network, err);
 	if (r == 0)
 		r = network_endpoint_remove(cs->core->networks, &named.container, network, err);
 	if (r == 0 && network_is_live(c))

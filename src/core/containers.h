@@ -131,8 +131,8 @@ struct containers {
 	struct machines *machines; /* owned */
 	struct rank_lock lock;	   /* guards the two tables */
 	struct container *by_id, *by_name;
-	struct rank_lock link_lock;		  /* see container_links_changed() */
-	atomic_bool has_links;			  /* a container has links, or had some */
+	struct rank_lock link_lock; /* see container_links_changed(); edits of files */
+	atomic_bool has_links;	    /* a container has links, or had some */
 	atomic_uint next_tcp_port, next_udp_port; /* see container_ports.c; 0: from the first */
 	atomic_bool stopping; /* the daemon goes: VMs stay, nothing is restarted */
 };
@@ -276,6 +276,8 @@ int container_files_fill(struct container *c, const struct network_endpoints *en
 void container_files_done(struct container_files *files);
 int container_files_write(const struct container *c, const struct container_files *files,
 			  struct err *err);
+int container_file_write(const struct container *c, const char *name, const char *text,
+			 struct err *err);
 int container_files_create(struct container *c, struct err *err);
 char *container_hosts_text(struct container *c, const struct network_endpoints *endpoints);
 char *container_resolv_text(const struct container *c);
@@ -294,6 +296,11 @@ int container_join_files(const struct container_join *join, struct container_fil
 			 struct err *err);
 int container_join_vm(struct container_run *run, const struct container_join *join,
 		      Arca__V1__ContainerSpec *spec, struct err *err);
+
+/* container_hosts.c */
+void container_hosts_edit(struct container *c, const char *removed, const char *added);
+void container_hosts_connected(struct container *c, const struct network_endpoint *endpoint);
+void container_hosts_disconnected(struct container *c, const struct network_endpoint *endpoint);
 
 /* container_recover.c */
 int containers_recover(struct containers *cs, struct err *err);

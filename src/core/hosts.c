@@ -68,6 +68,32 @@ static char *hosts_own_names(const json_t *config)
 	return str_format("%s %.*s", full, (int)len, full);
 }
 
+static void hosts_add_endpoint(struct buf *out, const struct network_endpoint *endpoint,
+			       const char *names)
+{
+	if (!names || !*names)
+		return;
+	hosts_add(out, endpoint->v4, names);
+	hosts_add(out, endpoint->v6, names);
+}
+
+/**
+ * hosts_endpoint_lines() - What an endpoint has in the file
+ * @config:   Complete config
+ * @endpoint: Endpoint
+ *
+ * Return: heap string, "" if nothing, or NULL
+ */
+char *hosts_endpoint_lines(const json_t *config, const struct network_endpoint *endpoint)
+{
+	_cleanup_free_ char *names = hosts_own_names(config);
+	_cleanup_buf_ struct buf out = {.failed = !names};
+
+	buf_adds(&out, "");
+	hosts_add_endpoint(&out, endpoint, names);
+	return out.failed ? NULL : buf_steal(&out);
+}
+
 /**
  * hosts_text() - The file
  * @source: What it is made of
@@ -95,9 +121,7 @@ char *hosts_text(const struct hosts_source *source)
 		hosts_add(&out, source->links[i].v4, source->links[i].names);
 		hosts_add(&out, source->links[i].v6, source->links[i].names);
 	}
-	for (i = 0; endpoints && names && *names && i < endpoints->n; i++) {
-		hosts_add(&out, endpoints->items[i].v4, names);
-		hosts_add(&out, endpoints->items[i].v6, names);
-	}
+	for (i = 0; endpoints && i < endpoints->n; i++)
+		hosts_add_endpoint(&out, &endpoints->items[i], names);
 	return out.failed ? NULL : buf_steal(&out);
 }

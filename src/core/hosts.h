@@ -7,6 +7,7 @@
 
 #include "net/subnet.h"
 
+struct network_endpoint;
 struct network_endpoints;
 
 /* Another container, on the default bridge. */
@@ -25,3 +26,4 @@ struct hosts_source {
 };
 
 char *hosts_text(const struct hosts_source *source);
+char *hosts_endpoint_lines(const json_t *config, const struct network_endpoint *endpoint);

@@ -10,9 +10,9 @@
  */
 enum lock_rank {
 	LOCK_CONTAINER_VERB =
-		1,	      /* one container's start, exit, pause, remove...; held for seconds */
-	LOCK_NETWORKS,	      /* all networks: held for a transaction and its events */
-	LOCK_LINKS,	      /* the names that links give, while they are worked out */
+		1,     /* one container's start, exit, pause, remove...; held for seconds */
+	LOCK_NETWORKS, /* all networks: held for a transaction and its events */
+	LOCK_LINKS,    /* the names that links give, while they are worked out; edits of files */
 	LOCK_CONTAINER_TABLE, /* names and ids */
 	LOCK_MESHES,	      /* who is on which network; loop thread too */
 	LOCK_MACHINES,	      /* who is in which VM; held for microseconds, loop thread too */
