@@ -38,8 +38,15 @@ static void links_done(struct links *links)
 	free(links->items);
 }
 
-/* By its alias, its host name and its name; without addresses while it does not run. */
-static int links_fill(struct hosts_link *link, struct container *target, const char *alias)
+/**
+ * container_hosts_link() - What a link to a container has in /etc/hosts
+ * @target: By the alias, its host name and its name; without addresses while it does not run
+ * @alias:  Alias
+ * @link:   Filled; names to be freed
+ *
+ * Return: 0 or -ENOMEM
+ */
+int container_hosts_link(struct container *target, const char *alias, struct hosts_link *link)
 {
 	char name[CONTAINER_NAME_MAX + 1];
 	_cleanup_json_ json_t *networks = NULL;
@@ -72,7 +79,7 @@ static int links_add(void *user, struct container *target, const char *name UNUS
 		return -ENOMEM;
 	links->items = grown;
 	grown[links->n] = (struct hosts_link){0};
-	return links_fill(&grown[links->n++], target, alias);
+	return container_hosts_link(target, alias, &grown[links->n++]);
 }
 
 /* What host-gateway is; in the VM's own network the host is where the underlay has it. */

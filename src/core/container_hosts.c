@@ -16,13 +16,16 @@
 #include "base/lines.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "core/container_links.h"
 #include "core/containers.h"
 #include "core/hosts.h"
+#include "core/jsonx.h"
 #include "core/networks.h"
 #include "rpc/client.h"
 #include "vm/vm.h"
 
 #define HOSTS_COPY_BYTES_MAX (4 * 1024 * 1024)
+#define HOSTS_RPC_WAIT_MS 2000 /* another's start may wait for it */
 
 static int hosts_edit_copy(struct container *c, const char *removed, const char *added,
 			   struct err *err)
@@ -54,7 +57,7 @@ static int hosts_edit_guest(struct container *c, struct container_run *run, cons
 	request.removed = (char *)removed;
 	request.added = (char *)added;
 	r = rpc_call(sandbox_rpc(run->sb), "/arca.v1.Network/EditHosts", &request.base,
-		     &arca__v1__empty__descriptor, CONTAINER_RPC_WAIT_MS, NULL, err);
+		     &arca__v1__empty__descriptor, HOSTS_RPC_WAIT_MS, NULL, err);
 	return r > 0 ? -EIO : r;
 }
 
@@ -114,4 +117,62 @@ void container_hosts_disconnected(struct container *c, const struct network_endp
 	_cleanup_free_ char *lines = hosts_endpoint_lines(c->config, endpoint);
 
 	container_hosts_edit(c, lines, "");
+}
+
+/* A walk over the links of @parent, for those to @target. */
+struct hosts_walk {
+	struct container *parent, *target;
+};
+
+static int hosts_link_changed(void *user, struct container *target, const char *name UNUSED,
+			      const char *alias)
+{
+	const struct hosts_walk *walk = user;
+	_cleanup_free_ char *pattern = str_format("\t%s\n", alias), *lines = NULL;
+	struct hosts_link link = {0};
+
+	if (target != walk->target)
+		return 0;
+	if (container_hosts_link(target, alias, &link) == 0)
+		lines = hosts_link_lines(&link);
+	free(link.names);
+	container_hosts_edit(walk->parent, pattern, lines);
+	return 0;
+}
+
+/**
+ * container_hosts_target_started() - Those with links to a container know it by its new address
+ * @target: Runs, and is shown with its networks; no state lock held
+ */
+void container_hosts_target_started(struct container *target)
+{
+	struct containers *cs = target->cs;
+	struct hosts_walk walk = {.target = target};
+	struct container **all;
+	size_t n = 0;
+
+	if (!atomic_load(&cs->has_links))
+		return;
+	all = containers_snapshot(cs, &n);
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_json_ json_t *host_config = container_host_config(all[i]);
+
+		walk.parent = all[i];
+		if (str_eq(jx_str(host_config, "NetworkMode"), "bridge"))
+			(void)container_links_each(all[i], hosts_link_changed, &walk); /* 0 */
+	}
+	containers_snapshot_free(all, n);
+}
+
+/**
+ * container_hosts_unlinked() - A container has a link less
+ * @parent: Container
+ * @alias:  Of the link
+ */
+void container_hosts_unlinked(struct container *parent, const char *alias)
+{
+	_cleanup_free_ char *pattern = str_format("\t%s\n", alias);
+
+	if (str_eq(jx_str(parent->host_config, "NetworkMode"), "bridge"))
+		container_hosts_edit(parent, pattern, "");
 }

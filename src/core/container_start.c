@@ -313,6 +313,7 @@ static void start_succeeded(struct container_run *run)
 	rank_unlock(&c->lock);
 	(void)container_row_save(c); /* it said so */
 	container_event(c, "start", NULL);
+	container_hosts_target_started(c);
 }
 
 /* Everything but the VM: who it is on which networks, its disk, its files, the message. */

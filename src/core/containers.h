@@ -279,6 +279,8 @@ int container_files_write(const struct container *c, const struct container_file
 int container_file_write(const struct container *c, const char *name, const char *text,
 			 struct err *err);
 int container_files_create(struct container *c, struct err *err);
+struct hosts_link;
+int container_hosts_link(struct container *target, const char *alias, struct hosts_link *link);
 char *container_hosts_text(struct container *c, const struct network_endpoints *endpoints);
 char *container_resolv_text(const struct container *c);
 
@@ -301,6 +303,8 @@ int container_join_vm(struct container_run *run, const struct container_join *jo
 void container_hosts_edit(struct container *c, const char *removed, const char *added);
 void container_hosts_connected(struct container *c, const struct network_endpoint *endpoint);
 void container_hosts_disconnected(struct container *c, const struct network_endpoint *endpoint);
+void container_hosts_target_started(struct container *target);
+void container_hosts_unlinked(struct container *parent, const char *alias);
 
 /* container_recover.c */
 int containers_recover(struct containers *cs, struct err *err);

@@ -94,6 +94,27 @@ char *hosts_endpoint_lines(const json_t *config, const struct network_endpoint *
 	return out.failed ? NULL : buf_steal(&out);
 }
 
+static void hosts_add_link(struct buf *out, const struct hosts_link *link)
+{
+	hosts_add(out, link->v4, link->names);
+	hosts_add(out, link->v6, link->names);
+}
+
+/**
+ * hosts_link_lines() - What a link has in the file
+ * @link: Link
+ *
+ * Return: heap string, "" if nothing, or NULL
+ */
+char *hosts_link_lines(const struct hosts_link *link)
+{
+	_cleanup_buf_ struct buf out = {};
+
+	buf_adds(&out, "");
+	hosts_add_link(&out, link);
+	return out.failed ? NULL : buf_steal(&out);
+}
+
 /**
  * hosts_text() - The file
  * @source: What it is made of
@@ -117,10 +138,8 @@ char *hosts_text(const struct hosts_source *source)
 	buf_adds(&out, hosts_head);
 	json_array_foreach (extra, i, item)
 		hosts_extra(&out, source, json_string_value(item));
-	for (i = 0; i < source->n_links; i++) {
-		hosts_add(&out, source->links[i].v4, source->links[i].names);
-		hosts_add(&out, source->links[i].v6, source->links[i].names);
-	}
+	for (i = 0; i < source->n_links; i++)
+		hosts_add_link(&out, &source->links[i]);
 	for (i = 0; endpoints && i < endpoints->n; i++)
 		hosts_add_endpoint(&out, &endpoints->items[i], names);
 	return out.failed ? NULL : buf_steal(&out);

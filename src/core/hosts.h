@@ -26,4 +26,5 @@ struct hosts_source {
 };
 
 char *hosts_text(const struct hosts_source *source);
+char *hosts_link_lines(const struct hosts_link *link);
 char *hosts_endpoint_lines(const json_t *config, const struct network_endpoint *endpoint);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # links.sh - links of old on the default bridge; texts, variables and names are those of dockerd 28.5.2
 . "$(dirname "$0")/../lib.sh"
-echo '{}' >"$ROOT/daemon.json"
+echo '{"bip": "172.29.7.1/29"}' >"$ROOT/daemon.json"
 post() { api POST "$1" -H 'Content-Type: application/json' -d "${2:-}"; }
 code() { status POST "$1" -H 'Content-Type: application/json' -d "${2:-}"; }
 refuses() { # LINKS STATUS MESSAGE [HOSTCONFIG-MEMBERS]
@@ -37,6 +37,19 @@ t_hosts_has_them() {
 	local id; id=$(docker inspect -f '{{.Config.Hostname}}' xx)
 	eq "$(docker exec yy tail -n +7 /etc/hosts | sort)" "$(printf '%s\t%s\n' "$(ip_of xx)" "my-al $id xx" "$(ip_of xx)" "xx $id" "$(ip_of yy)" "$(docker inspect -f '{{.Config.Hostname}}' yy)" | sort)"
 	docker exec yy ping -c 1 -W 5 my-al >/dev/null
+}
+t_hosts_follow_who_they_are_to() {
+	up dd; docker run -d --name pp --link dd:al --link dd:other busybox sleep 1000 >/dev/null
+	hosts() { docker exec pp tail -n +7 /etc/hosts | grep -v "$(docker inspect -f '{{.Config.Hostname}}' pp)\$"; }
+	local id was now n; id=$(docker inspect -f '{{.Config.Hostname}}' dd); was=$(ip_of dd); eq "$(hosts)" "$was	al $id dd"$'\n'"$was	other $id dd"
+	docker stop -t 0 dd >/dev/null
+	up o1; up o2; for n in o1 o2; do [ "$(ip_of $n)" = "$was" ] || docker rm -f $n >/dev/null; done # one has its address now
+	docker start dd >/dev/null; now=$(ip_of dd); [ "$now" != "$was" ]
+	eq "$(hosts)" "$now	al $id dd"$'\n'"$now	other $id dd"; docker exec pp ping -c 1 -W 5 al >/dev/null
+	[ -n "${TEST_HOST:-}" ] || { # dockerd takes both away
+		docker rm --link pp/al >/dev/null; eq "$(hosts)" "$now	other $id dd"; eq "$(tail -n +7 "$(docker inspect -f '{{.HostsPath}}' pp)")" "$(docker exec pp tail -n +7 /etc/hosts)"
+	}
+	docker rm -f pp dd o1 o2 >/dev/null 2>&1
 }
 t_create_refuses_in_dockers_words() {
 	local host="conflicting options: host type networking can't be used with links. This would result in undefined behavior"
