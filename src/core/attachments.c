@@ -20,7 +20,8 @@
  *
  * A new daemon joins the members that it finds with the keys they have, and tells nobody anything
  * until all have been found or given up (meshes_hold()): a list that lacks those who are found last
- * would cut them off.
+ * would cut them off. While some are slow to answer the others go on with lists that cut nobody
+ * off.
  *
  * Locking: meshes->lock guards the table, the list, and each attachment's member; above it the verb
  * lock, below it the meshes' own.

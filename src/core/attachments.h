@@ -24,7 +24,7 @@ void meshes_free(struct meshes *meshes);
 /* While a new daemon still looks for the VMs of the last one, and while it lets go of them in the
  * end, nobody is told who is there. */
 void meshes_hold(struct meshes *meshes);
-void meshes_release(struct meshes *meshes);
+void meshes_release(struct meshes *meshes, bool all);
 /* New keys for all tunnels every so many seconds; 0: never. Once. */
 int meshes_rotate_every(struct meshes *meshes, unsigned int seconds);
 

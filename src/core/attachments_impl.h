@@ -28,13 +28,14 @@ struct meshes {
 	struct core *core;	   /* borrowed */
 	_Atomic unsigned int refs; /* the daemon's, and one an attachment */
 	struct rank_lock lock;
-	struct live_mesh *table;     /* owned; by network id */
-	struct attachment *list;     /* of all that have a member */
-	struct attachment *deferred; /* those whose message waits; oldest first */
-	size_t starting;	     /* containers that join and do not run yet */
-	size_t under_way;	     /* messages that count: answered or late ones do not */
-	size_t window;		     /* how many may be, while nothing is started */
-	bool held;
+	struct live_mesh *table;	 /* owned; by network id */
+	struct attachment *list;	 /* of all that have a member */
+	struct attachment *deferred;	 /* those whose message waits; oldest first */
+	size_t starting;		 /* containers that join and do not run yet */
+	size_t under_way;		 /* messages that count: answered or late ones do not */
+	size_t window;			 /* how many may be, while nothing is started */
+	bool held;			 /* nobody is told anything */
+	bool partial;			 /* some that a new daemon looks for are not found yet */
 	bool patient;			 /* a timer looks for late ones */
 	struct loop_timer *patience;	 /* loop thread */
 	unsigned int rotate_s;		 /* 0: keys are not rotated */

@@ -260,7 +260,7 @@ static size_t recovery_count(struct recovery *rec, size_t *count)
 static void recovery_done(struct containers *cs, struct recovery *rec)
 {
 	if (recovery_count(rec, &rec->undone) == 0)
-		meshes_release(cs->core->meshes);
+		meshes_release(cs->core->meshes, true);
 }
 
 /* A worker_fn. */
@@ -305,9 +305,10 @@ static void recover_push(struct recovery *rec, struct container *c)
 		recover_run(job);
 }
 
-static void recovery_wait(struct recovery *rec)
+static void recovery_wait(struct containers *cs, struct recovery *rec)
 {
 	struct timespec until;
+	size_t left;
 	int r = 0;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &until); /* cannot fail for this clock */
@@ -317,11 +318,13 @@ static void recovery_wait(struct recovery *rec)
 		pthread_cond_wait(&rec->changed, &rec->lock);
 	while (rec->undone && r == 0)
 		r = pthread_cond_timedwait(&rec->changed, &rec->lock, &until);
-	if (rec->undone)
-		log_warn("%zu virtual machines do not answer yet: their containers are taken up "
-			 "later",
-			 rec->undone);
+	left = rec->undone;
 	pthread_mutex_unlock(&rec->lock);
+	if (!left)
+		return;
+	log_warn("%zu virtual machines do not answer yet: their containers are taken up later",
+		 left);
+	meshes_release(cs->core->meshes, false);
 }
 
 static bool recover_keep_vm(void *user, const char *id)
@@ -409,7 +412,7 @@ int containers_recover(struct containers *cs, struct err *err)
 	}
 	containers_snapshot_free(all, n);
 	recovery_done(cs, rec);
-	recovery_wait(rec);
+	recovery_wait(cs, rec);
 	recover_sweep_directories(cs);
 	if (cs->core->forward && workers_push(cs->workers, container_ports_sweep, cs) < 0)
 		log_error("no memory to look for ports that are published for nobody");

@@ -312,7 +312,7 @@ static int set_peers_fill(const struct attachment *a, const struct mesh_update *
 	int r = spec_put(&request->container_id, a->container_id) ||
 		spec_put(&request->network_id, a->network_id);
 
-	request->complete = update->complete;
+	request->complete = update->complete && !a->meshes->partial;
 	request->poke = update->poke;
 	request->hold = update->hold;
 	for (size_t i = 0; i < update->set_n && r == 0; i++) {
@@ -385,18 +385,25 @@ void meshes_hold(struct meshes *meshes)
 }
 
 /**
- * meshes_release() - All that a new daemon could find is there: tell everybody the whole list
+ * meshes_release() - A new daemon has found who is there: tell everybody the whole list
  * @meshes: Manager
+ * @all:    Or gave up on those who do not answer. If not: the list cuts nobody off yet, and another
+ *	    call follows
  *
- * What is left of VMs that ended meanwhile is removed.
+ * With all, what is left of VMs that ended meanwhile is removed.
  */
-void meshes_release(struct meshes *meshes)
+void meshes_release(struct meshes *meshes, bool all)
 {
 	struct attachment *a;
 	struct err err = {};
 
 	rank_lock(&meshes->lock);
+	if (!all && !meshes->held) { /* the last was found just now */
+		rank_unlock(&meshes->lock);
+		return;
+	}
 	meshes->held = false;
+	meshes->partial = !all;
 	DL_FOREACH (meshes->list, a) {
 		if (!a->ready)
 			continue;
@@ -404,6 +411,6 @@ void meshes_release(struct meshes *meshes)
 		mesh_ready(a->member);
 	}
 	rank_unlock(&meshes->lock);
-	if (meshes->core->underlay && vmnet_sweep(meshes->core->underlay, &err) < 0)
+	if (all && meshes->core->underlay && vmnet_sweep(meshes->core->underlay, &err) < 0)
 		log_debug("bridges without ports stay: %s", err.msg);
 }

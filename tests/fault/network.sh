@@ -109,6 +109,12 @@ t_an_agent_that_does_not_answer_holds_up_nobody() {
 	kill -CONT "$HUNG"; wait "$RUN" || true; up kk; in_time kk "$(ip_of bb)" 4
 	kill -CONT "$pid"; in_time hh "$(ip_of jj)"; in_time kk "$(ip_of hh)"; silent hh "$gone"; docker rm -f hh jj kk late >/dev/null; all_well; agree
 }
+t_a_new_daemon_waits_with_no_news_for_an_agent_that_does_not_answer() {
+	local pid gone; up hh; up ii mesh --ip 10.81.0.77; pid=$(vm_of hh); gone=$(ip_of ii); in_time hh "$gone"
+	arcad_kill9; kill -STOP "$pid"; arcad_start # a VM is given 20 s, the others 3
+	up kk; in_time kk "$(ip_of bb)" 4; in_time aa "$(ip_of kk)" 4; docker rm -f ii >/dev/null; silent aa "$gone"
+	kill -CONT "$pid"; in_time hh "$(ip_of kk)"; in_time kk "$(ip_of hh)"; in_time hh "$(ip_of aa)" 4; silent hh "$gone"; docker rm -f hh kk >/dev/null; all_well; agree
+}
 t_connect_to_a_mute_agent_can_be_repeated() {
 	local pid; up ll; pid=$(vm_of ll); kill -STOP "$pid"
 	fails docker network connect other ll >/dev/null; kill -CONT "$pid"; sleep 1

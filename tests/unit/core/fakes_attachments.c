@@ -7,7 +7,7 @@ void meshes_hold(struct meshes *meshes UNUSED)
 {
 }
 
-void meshes_release(struct meshes *meshes UNUSED)
+void meshes_release(struct meshes *meshes UNUSED, bool all UNUSED)
 {
 }
 
