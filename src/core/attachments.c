@@ -271,10 +271,38 @@ static int begin_one(struct attachments *all, const struct network_endpoint *e, 
 	return mesh_peers(a->member, take_peer, attach);
 }
 
+static int index_check(unsigned int index, struct err *err)
+{
+	if (index > ATTACH_INDEX_MAX)
+		return err_user(err, ERR_INVALID, "a container can be on %d networks at once",
+				ATTACH_INDEX_MAX + 1);
+	return 0;
+}
+
+/*
+ * Beyond the keys that are made ahead: the interface is there when the process starts, and the
+ * others hear of it with attachments_ready(), which finds the same index.
+ */
+static int begin_alone(const struct network_endpoint *e, unsigned int index,
+		       Arca__V1__ContainerSpec *spec, struct err *err)
+{
+	Arca__V1__NetworkAttach *attach =
+		SPEC_ADD(spec, networks, Arca__V1__NetworkAttach, arca__v1__network_attach__init);
+
+	if (!attach || spec_network_fill(e, attach) < 0)
+		return err_oom(err);
+	attach->index = index;
+	return 0;
+}
+
 static int begin_meshed(struct attachments *all, const struct network_endpoint *e,
 			unsigned int index, Arca__V1__ContainerSpec *spec, struct err *err)
 {
-	int r = index == 0 ? sandbox_keys(all->sb, ATTACH_KEYS_WAIT_MS, all->keys, err) : 0;
+	int r = index == 0 ? sandbox_keys(all->sb, ATTACH_KEYS_WAIT_MS, all->keys, err)
+			   : index_check(index, err);
+
+	if (r == 0 && index >= VM_NIC_KEYS)
+		return begin_alone(e, index, spec, err);
 
 	if (r < 0)
 		return r;
@@ -292,7 +320,7 @@ static int begin_meshed(struct attachments *all, const struct network_endpoint *
  * @ret:	  attachments_end(); set on success
  * @err:	  Filled on failure
  *
- * Of more networks than a VM has keys ahead, the rest follow with attachments_ready().
+ * Of more networks than a VM has keys ahead, the rest have their peers with attachments_ready().
  *
  * Return: 0 or a negative errno
  */
@@ -312,7 +340,7 @@ int attachments_begin(struct meshes *meshes, const char *container_id, struct sa
 
 		if (network_endpoint_is_vmnet(e))
 			r = begin_vmnet(all, e, spec, err);
-		else if (endpoint_is_meshed(e) && index < VM_NIC_KEYS)
+		else if (endpoint_is_meshed(e))
 			r = begin_meshed(all, e, index++, spec, err);
 	}
 	if (r < 0)
@@ -345,7 +373,7 @@ static void attachment_set_ready(struct attachment *a, bool resync)
 /**
  * attachments_ready() - The process runs
  * @all:       Attachments
- * @endpoints: What attachments_begin() was given; those that it left out are attached now
+ * @endpoints: What attachments_begin() was given; those that it left out join now
  * @err:       Filled on failure
  *
  * Return: 0 or a negative errno
@@ -489,9 +517,9 @@ int attachments_add(struct attachments *all, const struct network_endpoint *endp
 	if (r < 0)
 		return r;
 	index = attachments_free_index(all);
-	if (index > ATTACH_INDEX_MAX)
-		return err_user(err, ERR_INVALID, "a container can be on %d networks at once",
-				ATTACH_INDEX_MAX + 1);
+	r = index_check(index, err);
+	if (r < 0)
+		return r;
 	r = add_call(all, endpoint, index, key, err);
 	if (r == 0) {
 		r = attachments_join(all, endpoint, index, key, &a);

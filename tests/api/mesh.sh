@@ -53,6 +53,12 @@ t_several_networks_at_create() {
 	docker create --name ff --network mesh busybox sleep 3600 >/dev/null; docker network connect other ff; docker start ff >/dev/null
 	eq "$(docker exec ff ls /sys/class/net | sort | xargs)" "eth0 eth1 lo"; pings ff "$(ip_of aa)"; pings ff "$(ip_of dd other)"; docker rm -f ff >/dev/null
 }
+t_more_networks_than_keys_made_ahead_are_there_at_the_start() {
+	local n turn; for n in 1 2 3 4 5 6 7; do docker network create --subnet 10.73.$n.0/24 m$n >/dev/null; done; up p5 m5; up p7 m7
+	docker create --name many --network m1 busybox sh -c 'ls /sys/class/net | sort | xargs; ip -o -4 addr | grep -c "10\.73\."; sleep 3600' >/dev/null; for n in 2 3 4 5 6 7; do docker network connect m$n many; done
+	for turn in 1 2; do docker start many >/dev/null; until_true 10 eval '[ "$(docker logs many | grep -c ^7)" = $turn ]'; eq "$(docker logs many 2>&1 | tail -2)" "eth0 eth1 eth2 eth3 eth4 eth5 eth6 lo"$'\n'7; in_time many "$(ip_of p7 m7)"; in_time p5 "$(ip_of many m5)"; docker stop -t 0 many >/dev/null; done
+	docker rm -f many p5 p7 >/dev/null; for n in 1 2 3 4 5 6 7; do docker network rm m$n >/dev/null; done
+}
 t_a_stop_and_start_keeps_the_address() { local ip; ip=$(ip_of bb); docker restart -t 1 bb >/dev/null; eq "$(ip_of bb)" "$ip"; in_time aa "$ip"; pings bb "$(ip_of aa)"; }
 t_ipv6() {
 	docker network create --ipv6 --subnet fd12::/64 six >/dev/null; up g1 six; up g2 six
