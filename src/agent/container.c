@@ -79,11 +79,14 @@ static void container_free(struct container *c)
 {
 	names_free(c->names);
 	cleanup_close(&c->hosts_fd);
+	cleanup_close(&c->resolv_fd);
 	(void)rootfs_unmount(&c->rootfs); /* it logs */
 	if (c->seed)
 		seed_free(c->seed);
 	if (c->host_gateway)
 		arca__v1__host_gateway__free_unpacked(c->host_gateway, NULL);
+	if (c->dns_later)
+		arca__v1__dns__free_unpacked(c->dns_later, NULL);
 	free(c->id);
 	free(c);
 }
@@ -129,7 +132,7 @@ int container_new(struct agent *agent, const Arca__V1__ContainerSpec *spec,
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return err_oom(err);
-	c->rootfs.mount_fd = c->hosts_fd = -EBADF;
+	c->rootfs.mount_fd = c->hosts_fd = c->resolv_fd = -EBADF;
 	c->id = strdup(spec->id);
 	if (!c->id || container_keep_host_gateway(c, spec->host_gateway) < 0)
 		return err_oom(err);

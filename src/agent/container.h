@@ -14,9 +14,10 @@ struct names;
 struct container {
 	char *id; /* owned */
 	struct rootfs rootfs;
-	struct seed *seed; /* owned: the init's pid, pidfd, namespaces and cgroup */
-	bool init_alive;   /* started and not reaped */
-	int hosts_fd;	   /* owned: its /etc/hosts; -EBADF before it started */
+	struct seed *seed;	  /* owned: the init's pid, pidfd, namespaces and cgroup */
+	bool init_alive;	  /* started and not reaped */
+	int hosts_fd, resolv_fd;  /* owned: its files, for files.c; -EBADF if there is none */
+	Arca__V1__Dns *dns_later; /* owned; NULL: it has a server now, or never */
 	Arca__V1__HostGateway *host_gateway; /* owned; NULL: it has no name for the host */
 	struct names *names;		     /* owned; NULL: nobody is at 127.0.0.11 */
 	struct container *next, *prev;

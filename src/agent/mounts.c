@@ -27,7 +27,7 @@
 
 #include "agent/agent.h"
 #include "agent/dev.h"
-#include "agent/hosts.h"
+#include "agent/files.h"
 #include "agent/report.h"
 #include "agent/root.h"
 #include "agent/stage.h"
@@ -219,6 +219,16 @@ static int mounts_file(int root_fd, const char *path, const void *data, size_t l
 	return r;
 }
 
+/* Which files the agent edits later: 0, or how it gets them. */
+static enum report_kind mounts_file_kept(const Arca__V1__ContainerSpec *spec, const char *path)
+{
+	bool resolv = (spec->dns && spec->dns->later) || !str_empty(spec->join_network);
+
+	if (str_eq(path, FILES_HOSTS))
+		return REPORT_HOSTS;
+	return resolv && str_eq(path, FILES_RESOLV) ? REPORT_RESOLV : 0;
+}
+
 static int mounts_files(int root_fd, const struct mounts_plan *plan, struct err *err)
 {
 	const Arca__V1__ContainerSpec *spec = plan->spec;
@@ -227,14 +237,14 @@ static int mounts_files(int root_fd, const struct mounts_plan *plan, struct err 
 
 	for (size_t i = 0; i < spec->n_files; i++) {
 		const Arca__V1__File *f = spec->files[i];
-		bool hosts = str_eq(f->path, HOSTS_PATH);
+		enum report_kind kept = mounts_file_kept(spec, f->path);
 		_cleanup_close_ int fd = -EBADF;
 		int r = mounts_file(root_fd, f->path, f->content.data, f->content.len,
 				    f->mode ? f->mode : 0644, (unsigned int)i, attributes,
-				    hosts ? &fd : NULL);
+				    kept ? &fd : NULL);
 
-		if (r == 0 && hosts)
-			r = report_send(plan->report_fd, REPORT_HOSTS, fd);
+		if (r == 0 && kept)
+			r = report_send(plan->report_fd, kept, fd);
 
 		if (r < 0)
 			return err_user(err, ERR_INVALID, "cannot bind %s: %s", f->path,

@@ -14,7 +14,7 @@ struct mounts_plan {
 	size_t n_bind_fds;
 	const unsigned char *machine_id; /* borrowed: AGENT_MACHINE_ID_LEN bytes */
 	const char *cwd;		 /* made if missing; may be NULL */
-	int report_fd;			 /* borrowed: gets REPORT_HOSTS */
+	int report_fd;			 /* borrowed: gets REPORT_HOSTS and the like */
 };
 
 int mounts_open_binds(const Arca__V1__ContainerSpec *spec, int *fds, size_t *ret_n,

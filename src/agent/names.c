@@ -151,6 +151,44 @@ static void names_set_forward(const struct agent *agent, const struct container 
 	dns_server_set_forward(c->names->server, forward);
 }
 
+static int names_new(struct agent *agent, struct container *c, const Arca__V1__Dns *dns,
+		     struct err *err)
+{
+	_cleanup_(names_freep) struct names *names = calloc(1, sizeof(*names));
+	int r;
+
+	if (names)
+		names->zone = dns_zone_new();
+	if (!names || !names->zone)
+		return err_oom(err);
+	r = names_serve(agent, c, dns, names, err);
+	if (r == 0)
+		c->names = TAKE_PTR(names);
+	return r;
+}
+
+/* For the first network that is attached. */
+static int names_keep(struct container *c, const Arca__V1__Dns *dns, struct err *err)
+{
+	size_t len = arca__v1__dns__get_packed_size(dns);
+	_cleanup_free_ uint8_t *packed = malloc(len + 1);
+
+	if (!packed)
+		return err_oom(err);
+	(void)arca__v1__dns__pack(dns, packed); /* writes len bytes */
+	c->dns_later = arca__v1__dns__unpack(NULL, len, packed);
+	return c->dns_later ? 0 : err_oom(err);
+}
+
+static int names_start_kept(struct agent *agent, struct container *c, struct err *err)
+{
+	int r = names_new(agent, c, c->dns_later, err);
+
+	if (r == 0)
+		arca__v1__dns__free_unpacked(TAKE_PTR(c->dns_later), NULL);
+	return r;
+}
+
 /**
  * names_start() - Serve names to a container
  * @agent: Agent
@@ -159,27 +197,20 @@ static void names_set_forward(const struct agent *agent, const struct container 
  * @err:   Filled on failure; names_free() is the container's
  *
  * Does nothing for a container that has no network namespace of its own, or neither networks nor
- * DNS.
+ * DNS; one that has its server later gets it with its first network.
  *
  * Return: 0 or negative errno
  */
 int names_start(struct agent *agent, struct container *c, const Arca__V1__ContainerSpec *spec,
 		struct err *err)
 {
-	_cleanup_(names_freep) struct names *names = NULL;
-	int r = 0;
+	int r;
 
 	if (seed_network_fd(c->seed) < 0 || (!spec->dns && !spec->n_networks))
 		return 0;
-	names = calloc(1, sizeof(*names));
-	if (names)
-		names->zone = dns_zone_new();
-	if (!names || !names->zone)
-		return err_oom(err);
-	r = names_serve(agent, c, spec->dns, names, err);
-	if (r < 0)
-		return r;
-	c->names = TAKE_PTR(names);
+	if (spec->dns && spec->dns->later && !spec->n_networks)
+		return names_keep(c, spec->dns, err);
+	r = names_new(agent, c, spec->dns, err);
 	for (size_t i = 0; r == 0 && i < spec->n_networks; i++)
 		r = names_attach(agent, c, spec->networks[i], err);
 	return r;
@@ -197,10 +228,10 @@ int names_start(struct agent *agent, struct container *c, const Arca__V1__Contai
 int names_attach(struct agent *agent, struct container *c, const Arca__V1__NetworkAttach *spec,
 		 struct err *err)
 {
-	int r;
+	int r = !c->names && c->dns_later ? names_start_kept(agent, c, err) : 0;
 
-	if (!c->names)
-		return 0;
+	if (r < 0 || !c->names)
+		return r;
 	r = names_put_network(c->names->zone, spec);
 	names_set_forward(agent, c);
 	return r < 0 ? names_refused(spec->network_id, r, err) : 0;

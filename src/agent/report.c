@@ -47,7 +47,7 @@ static int report_send_message(int fd, const struct report *report, int pass_fd)
 /**
  * report_send() - Send a message without text
  * @fd:	     Child's end
- * @kind:    REPORT_READY, REPORT_TTY or REPORT_HOSTS
+ * @kind:    Any but REPORT_FAIL
  * @pass_fd: Descriptor to hand over, or negative
  *
  * Return: 0 or negative errno

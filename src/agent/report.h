@@ -7,10 +7,11 @@
 #include "base/err.h"
 
 enum report_kind {
-	REPORT_READY = 1, /* a seed waits for its container */
-	REPORT_TTY = 2,	  /* the terminal's master comes with this message */
-	REPORT_FAIL = 3,  /* it will not start: status and text say why */
-	REPORT_HOSTS = 4, /* /etc/hosts comes with this message */
+	REPORT_READY = 1,  /* a seed waits for its container */
+	REPORT_TTY = 2,	   /* the terminal's master comes with this message */
+	REPORT_FAIL = 3,   /* it will not start: status and text say why */
+	REPORT_HOSTS = 4,  /* /etc/hosts comes with this message */
+	REPORT_RESOLV = 5, /* likewise /etc/resolv.conf */
 };
 
 struct report {

@@ -3,7 +3,7 @@
 #include "agent/agent.h"
 #include "agent/attach.h"
 #include "agent/control.h"
-#include "agent/hosts.h"
+#include "agent/files.h"
 #include "agent/input.h"
 #include "agent/list.h"
 #include "agent/network_service.h"
@@ -45,7 +45,7 @@ const struct rpc_method agent_methods[] = {
 	SERVICE_UNARY("Network/Detach", detach_network_request, network_detach_call),
 	SERVICE_UNARY("Network/SetPeers", set_peers_request, network_set_peers_call),
 	SERVICE_UNARY("Network/Rotate", rotate_request, network_rotate_call),
-	SERVICE_UNARY("Network/EditHosts", edit_hosts_request, hosts_edit_call),
+	SERVICE_UNARY("Network/EditFiles", edit_files_request, files_edit_call),
 	{.path = NULL},
 };
 

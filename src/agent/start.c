@@ -6,9 +6,9 @@
  *
  * An init is its container's seed, told what to become. An exec is a new child, born into the
  * container's cgroup and pid namespace. Both report through a socket: REPORT_TTY brings the
- * terminal's master, REPORT_HOSTS an init's /etc/hosts, REPORT_FAIL says why it will not be, and
- * the end without a failure is the execve. The listener's `started` or error follows from there,
- * never from this call.
+ * terminal's master, REPORT_HOSTS and REPORT_RESOLV an init's files, REPORT_FAIL says why it will
+ * not be, and the end without a failure is the execve. The listener's `started` or error follows
+ * from there, never from this call.
  */
 #include "agent/start.h"
 
@@ -90,13 +90,16 @@ static void start_take_terminal(struct process *p, int master, bool open_stdin)
 }
 
 /* To be edited while the container runs. */
-static void start_take_hosts(struct process *p, int fd)
+static void start_take_file(struct process *p, enum report_kind kind, int fd)
 {
-	if (!p->container || p->container->hosts_fd >= 0) {
+	struct container *c = p->container;
+	int *file = !c ? NULL : kind == REPORT_HOSTS ? &c->hosts_fd : &c->resolv_fd;
+
+	if (!file || *file >= 0) {
 		(void)close(fd); /* one is enough */
 		return;
 	}
-	p->container->hosts_fd = fd;
+	*file = fd;
 }
 
 /* The listener hears of it when the process is reaped: then its id is free again. */
@@ -119,8 +122,8 @@ static bool start_read_report(struct process *p)
 		start_take_terminal(p, fd, p->open_stdin);
 		return true;
 	}
-	if (r > 0 && report.kind == REPORT_HOSTS && fd >= 0) {
-		start_take_hosts(p, fd);
+	if (r > 0 && (report.kind == REPORT_HOSTS || report.kind == REPORT_RESOLV) && fd >= 0) {
+		start_take_file(p, report.kind, fd);
 		return true;
 	}
 	poll_remove(&p->agent->poller, &p->report);

@@ -4,7 +4,8 @@
  *
  * The agent gets their text with the start. The copies in the container's directory are what
  * inspect's HostsPath and the like point at: written at create, without addresses, again at each
- * start, and edited when its networks change (container_hosts.c). Who joins its network reads them.
+ * start, and edited when its networks change (container_files_edit.c). Who joins its network reads
+ * them.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -90,7 +91,7 @@ static void files_find_host(const struct container *c, struct hosts_source *sour
 
 	source->gateway4 = networks_host_gateway(networks, 4);
 	source->gateway6 = networks_host_gateway(networks, 6);
-	if (resolv_mode(c->host_config) == RESOLV_VM)
+	if (resolv_mode(c->host_config, false) == RESOLV_VM)
 		(void)net_addr_from_bytes(gateway->host4, sizeof(gateway->host4),
 					  &source->gateway4); /* 4 bytes are an address */
 }
@@ -122,18 +123,19 @@ char *container_hosts_text(struct container *c, const struct network_endpoints *
 
 /**
  * container_resolv_text() - Text of /etc/resolv.conf
- * @c: Container
+ * @c:		 Container
+ * @has_network: It is on a network that moves something
  *
  * Return: heap string or NULL
  */
-char *container_resolv_text(const struct container *c)
+char *container_resolv_text(const struct container *c, bool has_network)
 {
 	_cleanup_(resolv_host_done) struct resolv_host host = {0};
 	_cleanup_(resolv_done) struct resolv resolv = {0};
 
 	if (resolv_host_read(&host) < 0 || resolv_init(&resolv, &host, c->host_config) < 0)
 		return NULL;
-	return resolv_text(&resolv, resolv_mode(c->host_config));
+	return resolv_text(&resolv, resolv_mode(c->host_config, has_network));
 }
 
 /**
@@ -176,8 +178,9 @@ int container_file_write(const struct container *c, const char *name, const char
 int container_files_fill(struct container *c, const struct network_endpoints *endpoints,
 			 struct container_files *ret, struct err *err)
 {
-	struct container_files files = {.hosts = container_hosts_text(c, endpoints),
-					.resolv = container_resolv_text(c)};
+	struct container_files files = {
+		.hosts = container_hosts_text(c, endpoints),
+		.resolv = container_resolv_text(c, endpoints && network_endpoints_any(endpoints))};
 
 	if (!files.hosts || !files.resolv) {
 		container_files_done(&files);

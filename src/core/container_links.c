@@ -443,6 +443,6 @@ int container_unlink(struct containers *cs, const char *ref, struct err *err)
 	rank_unlock(&parent->lock);
 	r = container_row_save_config(parent, err);
 	container_links_changed(cs);
-	container_hosts_unlinked(parent, slash + 1);
+	container_files_unlinked(parent, slash + 1);
 	return r;
 }

@@ -222,7 +222,7 @@ static int network_attach_live(struct container *c, const struct named *named,
 		return 0;
 	r = attachments_add(nets, endpoint, err);
 	if (r == 0)
-		container_hosts_connected(c, endpoint);
+		container_files_connected(c, endpoint);
 	return r;
 }
 
@@ -243,7 +243,7 @@ static int network_detach_live(struct container *c, const struct named *named,
 		r = attachments_remove(nets, id, err);
 	endpoint = r == 0 ? endpoint_find(&all, id) : NULL;
 	if (endpoint)
-		container_hosts_disconnected(c, endpoint);
+		container_files_disconnected(c, endpoint);
 	return r;
 }
 

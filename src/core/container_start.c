@@ -74,16 +74,35 @@ static int start_rootfs(struct container *c, struct err *err)
 	return 0;
 }
 
-/* Everything but its networks: attachments_begin(). */
-static int start_request(struct container *c, const json_t *config, const json_t *host_config,
-			 const struct container_files *files, Arca__V1__StartRequest **ret,
-			 struct err *err)
+/* What is about to be started. */
+struct start {
+	json_t *host_config; /* owned */
+	struct container_join join;
+	struct network_endpoints endpoints; /* none where it joins another's */
+	struct container_files files;
+	Arca__V1__StartRequest *request; /* owned */
+};
+
+static void start_done(struct start *start)
 {
+	if (start->request)
+		arca__v1__start_request__free_unpacked(start->request, NULL);
+	container_files_done(&start->files);
+	network_endpoints_done(&start->endpoints);
+	container_join_done(&start->join);
+	json_decref(start->host_config);
+}
+
+/* Everything but its networks: attachments_begin(). */
+static int start_request(struct container *c, const json_t *config, const struct start *start,
+			 Arca__V1__StartRequest **ret, struct err *err)
+{
+	const json_t *host_config = start->host_config;
 	struct spec_source source = {.id = c->id,
 				     .config = config,
 				     .host_config = host_config,
-				     .hosts = files->hosts,
-				     .resolv = files->resolv};
+				     .hosts = start->files.hosts,
+				     .resolv = start->files.resolv};
 	_cleanup_json_ json_t *links = NULL;
 	int r = container_links_env(c, &links, err);
 
@@ -91,7 +110,8 @@ static int start_request(struct container *c, const json_t *config, const json_t
 	if (r == 0)
 		r = spec_start_request(&source, ret, err);
 	if (r == 0)
-		r = spec_dns(host_config, (*ret)->container, err);
+		r = spec_dns(host_config, network_endpoints_any(&start->endpoints),
+			     (*ret)->container, err);
 	if (r == 0)
 		r = spec_host_gateway(c->cs->core->networks, host_config, (*ret)->container, err);
 	return r < 0 ? r : 0;
@@ -119,25 +139,6 @@ static int start_host_gateway(const struct core *core, const struct sandbox *sb,
 	if (!request->container->host_gateway || !core->underlay || !sandbox_nic(sb)->index)
 		return 0;
 	return underlay_host_gateway(core->underlay, (uint16_t)sandbox_nic(sb)->index, true, err);
-}
-
-/* What is about to be started. */
-struct start {
-	json_t *host_config; /* owned */
-	struct container_join join;
-	struct network_endpoints endpoints; /* none where it joins another's */
-	struct container_files files;
-	Arca__V1__StartRequest *request; /* owned */
-};
-
-static void start_done(struct start *start)
-{
-	if (start->request)
-		arca__v1__start_request__free_unpacked(start->request, NULL);
-	container_files_done(&start->files);
-	network_endpoints_done(&start->endpoints);
-	container_join_done(&start->join);
-	json_decref(start->host_config);
 }
 
 /* A VM of its own, on its networks. */
@@ -313,7 +314,7 @@ static void start_succeeded(struct container_run *run)
 	rank_unlock(&c->lock);
 	(void)container_row_save(c); /* it said so */
 	container_event(c, "start", NULL);
-	container_hosts_target_started(c);
+	container_files_target_started(c);
 }
 
 /* Everything but the VM: who it is on which networks, its disk, its files, the message. */
@@ -334,8 +335,8 @@ static int start_prepare(struct container *c, struct start *start, struct err *e
 			  : container_files_fill(c, &start->endpoints, &start->files, err);
 	if (r < 0)
 		return r;
-	return start_request(c, joins ? start->join.config : c->config, start->host_config,
-			     &start->files, &start->request, err);
+	return start_request(c, joins ? start->join.config : c->config, start, &start->request,
+			     err);
 }
 
 /**

@@ -282,7 +282,7 @@ int container_files_create(struct container *c, struct err *err);
 struct hosts_link;
 int container_hosts_link(struct container *target, const char *alias, struct hosts_link *link);
 char *container_hosts_text(struct container *c, const struct network_endpoints *endpoints);
-char *container_resolv_text(const struct container *c);
+char *container_resolv_text(const struct container *c, bool has_network);
 
 /* container_join.c: network mode container:X */
 struct container_join {
@@ -299,12 +299,11 @@ int container_join_files(const struct container_join *join, struct container_fil
 int container_join_vm(struct container_run *run, const struct container_join *join,
 		      Arca__V1__ContainerSpec *spec, struct err *err);
 
-/* container_hosts.c */
-void container_hosts_edit(struct container *c, const char *removed, const char *added);
-void container_hosts_connected(struct container *c, const struct network_endpoint *endpoint);
-void container_hosts_disconnected(struct container *c, const struct network_endpoint *endpoint);
-void container_hosts_target_started(struct container *target);
-void container_hosts_unlinked(struct container *parent, const char *alias);
+/* container_files_edit.c */
+void container_files_connected(struct container *c, const struct network_endpoint *endpoint);
+void container_files_disconnected(struct container *c, const struct network_endpoint *endpoint);
+void container_files_target_started(struct container *target);
+void container_files_unlinked(struct container *parent, const char *alias);
 
 /* container_recover.c */
 int containers_recover(struct containers *cs, struct err *err);

@@ -95,6 +95,15 @@ struct network_endpoints {
 	size_t n;
 };
 
+/* Whether packets can come and go by any of them. */
+static inline bool network_endpoints_any(const struct network_endpoints *endpoints)
+{
+	for (size_t i = 0; i < endpoints->n; i++)
+		if (endpoints->items[i].v4.family || endpoints->items[i].v6.family)
+			return true;
+	return false;
+}
+
 static inline bool network_endpoint_is_claimed(const struct network_endpoint *endpoint)
 {
 	return endpoint->endpoint_id[0] != '\0';

@@ -4,9 +4,9 @@
  *
  * Servers, search domains and options are the host's, each unless the user gave some. A container
  * that may have networks finds its own server only, which asks those (spec_dns.c); dockerd does so
- * on users' networks, and not on the default bridge. One without a network is told the servers
- * themselves, but for the host's loopback; one in the VM's own network finds the host's first
- * server where the underlay has it.
+ * on users' networks, and not on the default bridge. One of mode none is told the servers
+ * themselves while it has no network, but for the host's loopback; one in the VM's own network
+ * finds the host's first server where the underlay has it.
  *
  * Source: resolv.conf(5); the comments are those of dockerd 28.5.2.
  */
@@ -94,14 +94,15 @@ void resolv_host_done(struct resolv_host *host)
 /**
  * resolv_mode() - Whom a container's libc asks
  * @host_config: Complete host config
+ * @has_network: It is on a network that moves something
  */
-enum resolv_mode resolv_mode(const json_t *host_config)
+enum resolv_mode resolv_mode(const json_t *host_config, bool has_network)
 {
 	const char *mode = jx_str(host_config, "NetworkMode");
 
-	return str_eq(mode, "none")   ? RESOLV_NETLESS
-	       : str_eq(mode, "host") ? RESOLV_VM
-				      : RESOLV_OWN;
+	return str_eq(mode, "none") && !has_network ? RESOLV_NETLESS
+	       : str_eq(mode, "host")		    ? RESOLV_VM
+						    : RESOLV_OWN;
 }
 
 /* As dockerd prints it; what is no address stays as it is. */

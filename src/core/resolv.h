@@ -13,7 +13,7 @@
 /* Whom a container's libc asks. */
 enum resolv_mode {
 	RESOLV_OWN,	/* its own server, RESOLV_EMBEDDED */
-	RESOLV_NETLESS, /* mode none: servers that it cannot reach */
+	RESOLV_NETLESS, /* mode none, and on no network: servers that it cannot reach */
 	RESOLV_VM,	/* mode host: servers as the VM reaches them */
 };
 
@@ -34,7 +34,7 @@ struct resolv {
 
 int resolv_host_read(struct resolv_host *ret_host);
 void resolv_host_done(struct resolv_host *host);
-enum resolv_mode resolv_mode(const json_t *host_config);
+enum resolv_mode resolv_mode(const json_t *host_config, bool has_network);
 int resolv_init(struct resolv *resolv, const struct resolv_host *host, const json_t *host_config);
 void resolv_done(struct resolv *resolv);
 bool resolv_reach(const struct resolv *resolv, size_t i, struct net_addr *ret_addr);

@@ -50,7 +50,8 @@ int spec_rlimits_validate(const json_t *host_config, struct err *err);
 int spec_devices(const json_t *host_config, Arca__V1__ContainerSpec *spec, struct err *err);
 
 /* spec_dns.c */
-int spec_dns(const json_t *host_config, Arca__V1__ContainerSpec *spec, struct err *err);
+int spec_dns(const json_t *host_config, bool has_network, Arca__V1__ContainerSpec *spec,
+	     struct err *err);
 bool spec_asks_host_gateway(const json_t *host_config);
 int spec_host_gateway(const struct networks *networks, const json_t *host_config,
 		      Arca__V1__ContainerSpec *spec, struct err *err);

@@ -63,15 +63,18 @@ static int dns_add_servers(Arca__V1__Dns *dns, const struct resolv *resolv)
 /**
  * spec_dns() - Whom a container's DNS server asks for what its networks do not know
  * @host_config: Complete host config
- * @spec:	 Initialised; dns is set if it has a server
+ * @has_network: It is on a network that moves something
+ * @spec:	 Initialised; dns is set if it has a server, or may get one
  * @err:	 Filled on failure, in dockerd's words
  *
  * Servers that the user gave are asked from the container, the host's from its VM.
  *
  * Return: 0 or a negative errno
  */
-int spec_dns(const json_t *host_config, Arca__V1__ContainerSpec *spec, struct err *err)
+int spec_dns(const json_t *host_config, bool has_network, Arca__V1__ContainerSpec *spec,
+	     struct err *err)
 {
+	enum resolv_mode mode = resolv_mode(host_config, has_network);
 	_cleanup_(resolv_host_done) struct resolv_host host = {0};
 	_cleanup_(resolv_done) struct resolv resolv = {0};
 	int r;
@@ -79,13 +82,14 @@ int spec_dns(const json_t *host_config, Arca__V1__ContainerSpec *spec, struct er
 	if (resolv_host_read(&host) < 0 || resolv_init(&resolv, &host, host_config) < 0)
 		return err_oom(err);
 	r = dns_check(&resolv, err);
-	if (r < 0 || resolv_mode(host_config) != RESOLV_OWN)
+	if (r < 0 || mode == RESOLV_VM)
 		return r;
 	spec->dns = calloc(1, sizeof(*spec->dns));
 	if (!spec->dns)
 		return err_oom(err);
 	arca__v1__dns__init(spec->dns);
 	spec->dns->from_container = resolv.own_servers;
+	spec->dns->later = mode == RESOLV_NETLESS;
 	spec->dns->ndots_set = resolv.ndots_from != NULL;
 	return dns_add_servers(spec->dns, &resolv) < 0 ? err_oom(err) : 0;
 }

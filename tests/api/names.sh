@@ -64,6 +64,21 @@ options timeout:2 ndots:0
 # Overrides: [search options]
 # Option ndots from: internal"
 }
+t_with_a_network_one_of_mode_none_has_a_server() {
+	docker network create one >/dev/null; docker run -d --name beta --network one busybox sleep 1000 >/dev/null; local own n
+	own=$(drun --network one busybox cat /etc/resolv.conf)
+	docker run -d --name cc --network none busybox sleep 1000 >/dev/null; [ -n "${TEST_HOST:-}" ] || docker run -d --name jj --network container:cc busybox sleep 1000 >/dev/null
+	docker exec cc grep -q "^nameserver $(sed -n 's/^nameserver \+//p' /etc/resolv.conf | head -1)" /etc/resolv.conf
+	docker network disconnect none cc; docker network connect one cc
+	[ -n "${TEST_HOST:-}" ] || eq "$(docker exec jj cat /etc/resolv.conf)" "$own"
+	for n in running restarted; do
+		eq "$(docker exec cc cat /etc/resolv.conf)" "$own"; eq "$(cat "$(docker inspect -f '{{.ResolvConfPath}}' cc)")" "$own"
+		has "$(ask cc beta)" "Address: $(address beta one)"; has "$(ask cc cc)" "Address: $(address cc one)"; has "$(ask beta cc)" "Address: $(address cc one)"; docker exec cc ping -c 1 -W 5 beta >/dev/null
+		[ $n = restarted ] || docker restart -t 0 cc >/dev/null
+	done
+	docker rm -f cc >/dev/null; docker run -d --name cc --network none busybox sleep 1000 >/dev/null; docker exec cc sh -c 'echo nameserver 1.2.3.4 >/etc/resolv.conf'
+	docker network disconnect none cc; docker network connect one cc; eq "$(docker exec cc cat /etc/resolv.conf)" "nameserver 1.2.3.4"; clean # who edits it has it
+}
 t_containers_find_each_other() {
 	docker network create one >/dev/null
 	docker run -d --name beta --hostname bhost --network one --network-alias db busybox sleep 1000 >/dev/null

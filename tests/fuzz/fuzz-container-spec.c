@@ -38,7 +38,7 @@ static void spec(const json_t *config, const json_t *host_config)
 	int r;
 
 	assert(resolv_init(&servers, &host, host_config) == 0);
-	source.resolv = resolv = resolv_text(&servers, resolv_mode(host_config));
+	source.resolv = resolv = resolv_text(&servers, resolv_mode(host_config, false));
 	assert(hosts && resolv);
 	r = spec_start_request(&source, &request, &err);
 	check(r, &err);

@@ -49,7 +49,7 @@ static char *resolv_of(const char *host_text, const char *host_config)
 
 	if (!config || resolv_init(&resolv, &host, config) < 0)
 		return NULL;
-	return resolv_text(&resolv, resolv_mode(config));
+	return resolv_text(&resolv, resolv_mode(config, false));
 }
 
 #define ASSERT_RESOLV(host, config, expected)                                                      \
@@ -237,13 +237,13 @@ static int dns_of(const char *text, Arca__V1__ContainerSpec *spec, struct err *e
 {
 	_cleanup_json_ json_t *config = jx_parse(text);
 
-	return spec_dns(config, spec, err);
+	return spec_dns(config, false, spec, err);
 }
 
-/* Goal: the user's servers are asked from the container, in order; none without a server. */
+/* Goal: the user's servers are asked from the container, in order. */
 TEST(dns_asks_the_users_servers)
 {
-	_cleanup_(spec_free) Arca__V1__ContainerSpec *spec = spec_new(), *none = spec_new();
+	_cleanup_(spec_free) Arca__V1__ContainerSpec *spec = spec_new(), *usual = spec_new();
 	_cleanup_(spec_free) Arca__V1__ContainerSpec *bad = spec_new();
 	struct err err = {0};
 
@@ -256,13 +256,30 @@ TEST(dns_asks_the_users_servers)
 	ASSERT_EQ(spec->dns->servers[0].len, 4);
 	ASSERT_EQ(memcmp(spec->dns->servers[0].data, "\11\11\11\11", 4), 0);
 	ASSERT_EQ(spec->dns->servers[1].len, 16);
-	ASSERT_OK(dns_of("{\"NetworkMode\":\"none\"}", none, &err));
-	ASSERT(!none->dns);
-	ASSERT_OK(dns_of("{}", none, &err));
-	ASSERT(!none->dns->from_container);
+	ASSERT(!spec->dns->later);
+	ASSERT_OK(dns_of("{}", usual, &err));
+	ASSERT(!usual->dns->from_container && !usual->dns->later);
 	ASSERT_ERROR(dns_of("{\"NetworkMode\":\"none\",\"Dns\":[\"bad\"]}", bad, &err), EIO);
 	ASSERT_STREQ(err.msg, "bad nameserver address bad: ParseAddr(\"bad\"): unable to parse IP");
 	ASSERT_EQ(err.kind, ERR_INTERNAL);
+}
+
+/* Goal: in the VM's network there is no server; of mode none it is there with the first network. */
+TEST(dns_of_modes_without_a_network)
+{
+	_cleanup_(spec_free) Arca__V1__ContainerSpec *host = spec_new(), *none = spec_new();
+	_cleanup_(spec_free) Arca__V1__ContainerSpec *connected = spec_new();
+	_cleanup_json_ json_t *config = jx_parse("{\"NetworkMode\":\"none\"}");
+	struct err err = {0};
+
+	ASSERT_OK(dns_of("{\"NetworkMode\":\"host\"}", host, &err));
+	ASSERT(!host->dns);
+	ASSERT_OK(spec_dns(config, false, none, &err));
+	ASSERT(none->dns->later);
+	ASSERT_EQ(resolv_mode(config, false), RESOLV_NETLESS);
+	ASSERT_OK(spec_dns(config, true, connected, &err));
+	ASSERT(!connected->dns->later);
+	ASSERT_EQ(resolv_mode(config, true), RESOLV_OWN);
 }
 
 /* Goal: the host's first IPv4 server is the underlay's, its loopback is nobody's otherwise. */
