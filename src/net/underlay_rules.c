@@ -13,6 +13,11 @@
  * WireGuard's packets between VMs are not tracked: no VM can fill the connection table with them.
  * New connections to the outside are counted by source.
  *
+ * pasta binds a datagram's source port on the host, and keeps it for minutes. So a container's own
+ * would be taken from who publishes it, and a published one could not be sent from: UDP leaves from
+ * ports of which nobody expects to be free (RFC 6335: dynamic), more than a VM may have
+ * connections.
+ *
  * vn* are the bridges of networks without encryption (vmnet.c), of which only those of one group
  * lead outside. What passes within one is not seen here.
  */
@@ -110,6 +115,7 @@ static const char rules_text[] =
 	"	}\n"
 	"	chain postrouting {\n"
 	"		type nat hook postrouting priority srcnat; policy accept;\n"
+	"		oifname \"up0\" meta l4proto udp masquerade to :49152-65535\n"
 	"		oifname \"up0\" masquerade\n"
 	"	}\n"
 	"}\n";

@@ -70,6 +70,51 @@ C
 	until_true 5 client 127.0.0.1 19083 udp ping; eq "$(client 127.0.0.1 19083 udp 'to and fro')" 'to and fro'; eq "$(client ::1 19083 udp six)" six
 	eq "$(client 127.0.0.1 19083 udp "$(head -c 5000 /dev/zero | tr '\0' x)" | wc -c)" 5000; clean; docker rmi echo >/dev/null
 }
+t_udp_is_sent_from_a_published_port() { # to the outside, which is the host by its own address; on the host that port stays free for who publishes it
+	local out n resp; out=$(hostname -I | cut -d' ' -f1); [ -n "${PEER:-}" ] || [ -s "$ROOT/exec/net/pasta.pid" ] || skip "no way out"
+	cc -static -x c -o "$ROOT/peer" - <<'C' # serves 19094, and from there sends to the host's 19095 until it has answered
+#include <arpa/inet.h>
+#include <poll.h>
+#include <stdio.h>
+int main(int argc, char **argv)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(19094)}, out = {.sin_family = AF_INET, .sin_port = htons(19095)}, from;
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	char data[100];
+
+	inet_aton(argv[argc - 1], &out.sin_addr);
+	bind(fd, (struct sockaddr *)&in, sizeof(in));
+	for (;;) {
+		struct pollfd p = {.fd = fd, .events = POLLIN};
+		socklen_t len = sizeof(from);
+		long n;
+
+		if (poll(&p, 1, 200) == 0) {
+			sendto(fd, "ping", 4, 0, (struct sockaddr *)&out, sizeof(out));
+			continue;
+		}
+		n = recvfrom(fd, data, sizeof(data), 0, (struct sockaddr *)&from, &len);
+		if (from.sin_port == out.sin_port)
+			puts("answered"), fflush(stdout);
+		else
+			sendto(fd, data, n, 0, (struct sockaddr *)&from, len);
+	}
+}
+C
+	tar -C "$ROOT" -c peer | docker import - peer >/dev/null
+	python3 -c '
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind((sys.argv[1], 19095))
+while True: s.sendto(b"pong", s.recvfrom(100)[1])' "$out" & resp=$!; trap "kill $resp" EXIT
+	docker run -d --name bb peer /peer "$out" >/dev/null; until_true 10 logs_have bb answered # not published
+	docker run -d --name aa -p 19094:19094/udp peer /peer "$out" >/dev/null; until_true 10 logs_have aa answered
+	eq "$(client 127.0.0.1 19094 udp 'to and fro')" 'to and fro'
+	[ -n "${PEER:-}" ] || for n in 1 2; do # nobody takes it while nobody publishes it
+		arcad_kill9; kill -9 "$(awk '{print $1; exit}' "$ROOT/exec/net/forward.pid")"; sleep 0.5; arcad_start
+		until_true 5 client 127.0.0.1 19094 udp ping; eq "$(client 127.0.0.1 19094 udp again)" again
+	done
+	clean; docker rmi peer >/dev/null
+}
 t_a_side_that_is_closed_hears_the_other() { # half-close: the server answers after it has seen the end
 	docker run -d --name aa -p 19084:80 busybox nc -ll -p 80 -e sh -c 'n=$(wc -c); echo "$n bytes"' >/dev/null
 	until_true 5 client 127.0.0.1 19084 tcp x half; eq "$(client 127.0.0.1 19084 tcp 'eleven long' half)" '11 bytes'; eq "$(client ::1 19084 tcp '' half)" '0 bytes'; clean
