@@ -15,6 +15,9 @@
  *		is shown, what it lost is published again. Then container_ports_sweep() drops what
  *		belongs to nobody who runs.
  *
+ * Which host ports were chosen is in the container's row as soon as they are bound: published
+ * again, they are the same unless somebody else has taken one.
+ *
  * The verb lock is held, but for the sweep; the forwarder is never asked under a state lock.
  */
 #include <errno.h>
@@ -30,6 +33,7 @@
 #include "core/containers.h"
 #include "core/jsonx.h"
 #include "core/networks.h"
+#include "core/port_choice.h"
 #include "core/port_plan.h"
 #include "net/forward.h"
 #include "vm/vm.h"
@@ -107,14 +111,51 @@ static struct port_route route_make(struct containers *cs, const struct gateways
 	return route;
 }
 
-/* The next container's ports follow these, so that one that was just given up rests for a while. */
-static void ephemeral_note(struct containers *cs, const struct port_plan *plan)
-{
-	for (size_t i = plan->n_asked; i < plan->n; i++) {
-		const struct forward_mapping *m = &plan->mappings[i];
+/* What is being published. */
+struct publication {
+	struct port_plan plan;
+	json_t *chosen;			   /* owned: what was chosen before */
+	struct forward_mapping *published; /* owned */
+};
 
-		atomic_store(m->proto == IPPROTO_TCP ? &cs->next_tcp_port : &cs->next_udp_port,
-			     m->host_port + 1U);
+static void publication_done(struct publication *pub)
+{
+	free(pub->published);
+	json_decref(pub->chosen);
+	port_plan_done(&pub->plan);
+}
+
+/* The next container's ports follow these, so that one that was just given up rests for a while. */
+static void ephemeral_note(struct containers *cs, const struct publication *pub)
+{
+	for (size_t i = pub->plan.n_asked; i < pub->plan.n; i++) {
+		const struct forward_mapping *m = &pub->published[i];
+
+		if (port_choice_get(&pub->plan, pub->chosen, i) == 0)
+			atomic_store(m->proto == IPPROTO_TCP ? &cs->next_tcp_port
+							     : &cs->next_udp_port,
+				     m->host_port + 1U);
+	}
+}
+
+/**
+ * container_ports_loaded() - A container was read from its row, while nothing runs yet
+ * @c: Container
+ *
+ * New choices begin behind what others had, who will ask for it again.
+ */
+void container_ports_loaded(struct container *c)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach (c->chosen_ports, key, value) {
+		unsigned int next = (unsigned int)json_integer_value(value) + 1;
+		atomic_uint *which =
+			str_ends(key, "/tcp") ? &c->cs->next_tcp_port : &c->cs->next_udp_port;
+
+		if (!strchr(key, ':') && next > atomic_load(which)) /* not of a range */
+			atomic_store(which, next);
 	}
 }
 
@@ -164,37 +205,112 @@ static int ports_refuse(struct forward *forward, const struct port_plan *plan,
 	return port_plan_refuse(plan, failure, holder.found ? &holder.ip : NULL, err);
 }
 
-static int ports_add(struct container *c, struct port_plan *plan, struct err *err)
+static int ports_ask(struct container *c, struct publication *pub,
+		     struct forward_failure *ret_failure, struct err *err)
 {
-	struct forward *forward = c->cs->core->forward;
-	struct forward_failure failure = {0};
-	int r = forward_add(forward, c->id, plan->mappings, plan->n, &failure, err);
+	port_choice_apply(&pub->plan, pub->chosen, pub->published);
+	*ret_failure = (struct forward_failure){0};
+	return forward_add(c->cs->core->forward, c->id, pub->published, pub->plan.n, ret_failure,
+			   err);
+}
 
-	if (r == FORWARD_E_PORT && failure.error == -EADDRINUSE && failure.index >= plan->n_asked) {
-		port_plan_again(plan);
-		failure = (struct forward_failure){0};
-		r = forward_add(forward, c->id, plan->mappings, plan->n, &failure, err);
+/* Whether to do without a port that was chosen before. @insist: not if a while may help. */
+static bool ports_give_up(struct container *c, struct publication *pub, bool insist,
+			  const struct forward_failure *failure)
+{
+	if (failure->error != -EADDRINUSE || (insist && !*failure->holder) ||
+	    !port_choice_forget(&pub->plan, pub->chosen, failure->index))
+		return false;
+	log_warn("container %.12s: somebody else has taken host port %u, which was its: it gets "
+		 "another",
+		 c->id, failure->port);
+	return true;
+}
+
+static int ports_add(struct container *c, struct publication *pub, bool insist, struct err *err)
+{
+	struct forward_failure failure;
+	int r = ports_ask(c, pub, &failure, err);
+
+	while (r == FORWARD_E_PORT && ports_give_up(c, pub, insist, &failure))
+		r = ports_ask(c, pub, &failure, err);
+	if (r == FORWARD_E_PORT && failure.error == -EADDRINUSE &&
+	    failure.index >= pub->plan.n_asked) {
+		port_plan_again(&pub->plan);
+		r = ports_ask(c, pub, &failure, err);
 	}
 	if (r == 0)
-		ephemeral_note(c->cs, plan);
-	return r == FORWARD_E_PORT ? ports_refuse(forward, plan, &failure, err) : r;
+		ephemeral_note(c->cs, pub);
+	return r == FORWARD_E_PORT ? ports_refuse(c->cs->core->forward, &pub->plan, &failure, err)
+				   : r;
+}
+
+static void ports_remember(struct container *c, json_t *chosen /* owned */)
+{
+	bool same = json_equal(c->chosen_ports, chosen) ||
+		    json_object_size(c->chosen_ports) + json_object_size(chosen) == 0;
+
+	rank_lock(&c->lock);
+	json_decref(c->chosen_ports);
+	c->chosen_ports = chosen;
+	rank_unlock(&c->lock);
+	if (!same)
+		(void)container_row_save(c); /* it said so */
 }
 
 static int ports_publish(struct container *c, const struct gateways *gateways,
-			 const struct vm_nic *nic, struct err *err)
+			 const struct vm_nic *nic, bool insist, struct err *err)
 {
+	_cleanup_(publication_done) struct publication pub = {0};
 	_cleanup_json_ json_t *host_config = container_host_config(c);
 	struct port_route route = route_make(c->cs, gateways, nic);
-	struct port_plan plan = {0};
-	int r = port_plan_make(c->config, host_config, &route, &plan, err);
+	int r = port_plan_make(c->config, host_config, &route, &pub.plan, err);
 
-	if (r == 0 && plan.n > 0 && nic->index == 0)
-		r = err_user(err, ERR_INTERNAL, "the virtual machine has no network card");
-	if (r == 0 && plan.n > 0)
-		r = ports_add(c, &plan, err);
+	if (r < 0)
+		return r;
+	if (pub.plan.n > 0 && nic->index == 0)
+		return err_user(err, ERR_INTERNAL, "the virtual machine has no network card");
+	pub.chosen = json_deep_copy(c->chosen_ports);
+	pub.published = calloc(pub.plan.n ? pub.plan.n : 1, sizeof(*pub.published));
+	if (!pub.published || (c->chosen_ports && !pub.chosen))
+		return err_oom(err);
+	if (pub.plan.n > 0)
+		r = ports_add(c, &pub, insist, err);
+	if (r < 0)
+		return r;
+	ports_show(c, pub.published, pub.plan.n, true);
+	ports_remember(c, port_choice_note(&pub.plan, pub.published));
+	return 0;
+}
+
+/* @insist: rather fail than publish another port where one was chosen before */
+static int ports_follow(struct container_run *run, const struct network_endpoints *endpoints,
+			bool insist, struct err *err)
+{
+	struct container *c = run->c;
+	struct gateways gateways = gateways_find(endpoints);
+	const struct network_endpoint *named = gateways.v4 ? gateways.v4 : gateways.v6;
+	char name[CONTAINER_NAME_MAX + 1];
+	struct err why = {0};
+	int r;
+
+	if (!named) {
+		container_ports_unpublish(c);
+		ports_show(c, NULL, 0, false);
+		return 0;
+	}
+	if (c->published)
+		return 0;
+	r = ports_publish(c, &gateways, sandbox_nic(run->sb), insist, &why);
 	if (r == 0)
-		ports_show(c, plan.mappings, plan.n, true);
-	port_plan_done(&plan);
+		return 0;
+	rank_lock(&c->lock);
+	memcpy(name, c->name, sizeof(name));
+	rank_unlock(&c->lock);
+	err_user(err, ERR_INTERNAL,
+		 "failed to set up container networking: driver failed programming external "
+		 "connectivity on endpoint %s (%s): %s",
+		 name, named->endpoint_id, why.msg);
 	return r;
 }
 
@@ -212,31 +328,7 @@ static int ports_publish(struct container *c, const struct gateways *gateways,
 int container_ports_publish(struct container_run *run, const struct network_endpoints *endpoints,
 			    struct err *err)
 {
-	struct container *c = run->c;
-	struct gateways gateways = gateways_find(endpoints);
-	const struct network_endpoint *named = gateways.v4 ? gateways.v4 : gateways.v6;
-	char name[CONTAINER_NAME_MAX + 1];
-	struct err why = {0};
-	int r;
-
-	if (!named) {
-		container_ports_unpublish(c);
-		ports_show(c, NULL, 0, false);
-		return 0;
-	}
-	if (c->published)
-		return 0;
-	r = ports_publish(c, &gateways, sandbox_nic(run->sb), &why);
-	if (r == 0)
-		return 0;
-	rank_lock(&c->lock);
-	memcpy(name, c->name, sizeof(name));
-	rank_unlock(&c->lock);
-	err_user(err, ERR_INTERNAL,
-		 "failed to set up container networking: driver failed programming external "
-		 "connectivity on endpoint %s (%s): %s",
-		 name, named->endpoint_id, why.msg);
-	return r;
+	return ports_follow(run, endpoints, false, err);
 }
 
 /**
@@ -267,14 +359,16 @@ int container_ports_changed(struct container *c, struct err *err)
 void container_ports_unpublish(struct container *c)
 {
 	bool published = c->published;
-	json_t *ports;
+	json_t *ports, *chosen;
 
 	rank_lock(&c->lock);
 	ports = TAKE_PTR(c->ports);
+	chosen = TAKE_PTR(c->chosen_ports); /* in the row as long as that says that it runs */
 	c->published = false;
 	c->version++;
 	rank_unlock(&c->lock);
 	json_decref(ports);
+	json_decref(chosen);
 	if (published)
 		(void)forward_del(c->cs->core->forward, c->id); /* always succeeds */
 }
@@ -295,15 +389,15 @@ static void resume_look(const char *owner, const struct forward_mapping *mapping
 	ports_show(resume->c, mappings, n, true);
 }
 
-/* What a killed forwarder or pasta held is free a moment later. */
+/* What a killed forwarder held is free a moment later. */
 static int resume_publish(struct container_run *run, const struct network_endpoints *endpoints,
 			  struct err *err)
 {
-	int r = container_ports_publish(run, endpoints, err);
+	int r = ports_follow(run, endpoints, true, err);
 
 	for (int i = 1; r < 0 && i < RESUME_TRIES; i++) {
 		(void)nanosleep(&resume_pause, NULL); /* a shorter one is fine */
-		r = container_ports_publish(run, endpoints, err);
+		r = ports_follow(run, endpoints, i < RESUME_TRIES - 1, err);
 	}
 	return r;
 }
@@ -312,8 +406,7 @@ static int resume_publish(struct container_run *run, const struct network_endpoi
  * container_ports_resume() - Find what a container has published that is taken up
  * @run: Its run, with a sandbox; verb lock held
  *
- * A forwarder that went as well is a reason to publish again; ports that nobody asked for by number
- * are others, then.
+ * A forwarder that went as well is a reason to publish again, at the ports of before.
  */
 void container_ports_resume(struct container_run *run)
 {

@@ -73,7 +73,7 @@ int container_row_insert(struct container *c, const json_t *endpoints, struct er
  */
 int container_row_save(struct container *c)
 {
-	_cleanup_free_ char *error = NULL, *rootfs = NULL;
+	_cleanup_free_ char *error = NULL, *rootfs = NULL, *ports = NULL;
 	const char *state;
 	int64_t started_ns, finished_ns;
 	int vm, joined, code, oom, restarts, by_user, r;
@@ -92,18 +92,21 @@ int container_row_save(struct container *c)
 	finished_ns = c->finished_ns;
 	error = strdup(c->error ? c->error : "");
 	rootfs = strdup(c->rootfs);
+	ports = c->chosen_ports ? jx_text(c->chosen_ports) : strdup("{}");
 	rank_unlock(&c->lock);
-	if (!error || !rootfs)
+	if (!error || !rootfs || !ports)
 		r = -ENOMEM;
 	else
 		r = store_exec(c->cs->core->store,
 			       "UPDATE containers SET state = ?, vm = ?, vm_id = ?,"
 			       " vm_joined = ?, exit_code = ?,"
 			       " oom_killed = ?, error = ?, started_ns = ?, finished_ns = ?,"
-			       " restart_count = ?, stopped_by_user = ?, rootfs = ? WHERE id = ?",
-			       NULL, NULL, "sisiiisiiiiss", state, (int64_t)vm, vm_id,
+			       " restart_count = ?, stopped_by_user = ?, rootfs = ?,"
+			       " chosen_ports = ? WHERE id = ?",
+			       NULL, NULL, "sisiiisiiiisss", state, (int64_t)vm, vm_id,
 			       (int64_t)joined, (int64_t)code, (int64_t)oom, error, started_ns,
-			       finished_ns, (int64_t)restarts, (int64_t)by_user, rootfs, c->id);
+			       finished_ns, (int64_t)restarts, (int64_t)by_user, rootfs, ports,
+			       c->id);
 	if (r < 0)
 		log_error("container %.12s: cannot record state %s: %s", c->id, state,
 			  strerror(-r));
@@ -181,12 +184,13 @@ enum container_column {
 	COL_BY_USER,
 	COL_VM_ID,
 	COL_VM_JOINED,
+	COL_CHOSEN_PORTS,
 };
 
 static const char container_row_select[] =
 	"SELECT id, name, created_ns, image_id, image_bytes, platform, rootfs, config, host_config,"
 	" state, vm, exit_code, oom_killed, error, started_ns, finished_ns,"
-	" restart_count, stopped_by_user, vm_id, vm_joined FROM containers";
+	" restart_count, stopped_by_user, vm_id, vm_joined, chosen_ports FROM containers";
 
 static char *container_row_dup(struct store_row *row, int column)
 {
@@ -218,6 +222,8 @@ static int container_row_fill(struct container *c, struct store_row *row)
 	c->finished_ns = store_row_int(row, COL_FINISHED);
 	c->restart_count = (unsigned int)store_row_int(row, COL_RESTARTS);
 	c->stopped_by_user = store_row_int(row, COL_BY_USER) != 0;
+	if (c->vm != CONTAINER_VM_NONE)
+		c->chosen_ports = jx_parse(store_row_text(row, COL_CHOSEN_PORTS));
 	if (!c->image_id || !c->platform || !c->rootfs)
 		return -ENOMEM;
 	if (!json_is_object(c->config) || !json_is_object(c->host_config))
@@ -245,6 +251,7 @@ static int container_row_load(void *user, struct store_row *row)
 			  strerror(-r));
 		return 0;
 	}
+	container_ports_loaded(c);
 	containers_publish(cs, c);
 	return 0;
 }

@@ -53,6 +53,7 @@ void container_unref(struct container *c)
 	json_decref(c->networks);
 	json_decref(c->networks_brief);
 	json_decref(c->ports);
+	json_decref(c->chosen_ports);
 	json_decref(c->list_item);
 	json_decref(c->inspect);
 	free(c->image_id);

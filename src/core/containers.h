@@ -93,9 +93,10 @@ struct container {
 	json_t *link_names; /* immutable array: "/other/alias" of links to it, or NULL */
 	json_t *networks, *networks_brief; /* immutable objects, as inspect and list show them */
 	char sandbox_id[ID_BUF];	   /* "" unless the networks are claimed */
-	json_t *ports;	/* immutable object, as inspect shows it; NULL unless it runs */
-	bool published; /* the forwarder has some; changed with the verb lock held as well */
-	char *rootfs;	/* owned: VMDK of the image */
+	json_t *ports;	      /* immutable object, as inspect shows it; NULL unless it runs */
+	bool published;	      /* the forwarder has some; changed with the verb lock held as well */
+	json_t *chosen_ports; /* immutable, of port_choice.c, or NULL; changed as published is */
+	char *rootfs;	      /* owned: VMDK of the image */
 	enum container_state state;
 	enum container_vm vm;
 	char vm_id[ID_BUF];	   /* what the VM is called */
@@ -265,6 +266,7 @@ int container_ports_publish(struct container_run *run, const struct network_endp
 int container_ports_changed(struct container *c, struct err *err);
 void container_ports_unpublish(struct container *c);
 void container_ports_resume(struct container_run *run);
+void container_ports_loaded(struct container *c);
 void container_ports_sweep(void *cs); /* a worker_fn */
 
 /* container_files.c */

@@ -226,8 +226,13 @@ static const char migration_shared_vms[] =
 	"ALTER TABLE containers ADD COLUMN vm_id TEXT NOT NULL DEFAULT '';"
 	"ALTER TABLE containers ADD COLUMN vm_joined INTEGER NOT NULL DEFAULT 0;";
 
+/* JSON of core/port_choice.c: of use while there is a VM */
+static const char migration_chosen_ports[] =
+	"ALTER TABLE containers ADD COLUMN chosen_ports TEXT NOT NULL DEFAULT '{}';";
+
 const char *const store_migrations[] = {
-	migration_images, migration_execs_events, migration_containers, migration_pulls,
-	migration_lists,  migration_pushed_gzip,  migration_networks,	migration_shared_vms,
+	migration_images,   migration_execs_events, migration_containers,
+	migration_pulls,    migration_lists,	    migration_pushed_gzip,
+	migration_networks, migration_shared_vms,   migration_chosen_ports,
 };
 const size_t store_migrations_n = ARRAY_SIZE(store_migrations);

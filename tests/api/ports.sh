@@ -223,10 +223,25 @@ t_a_killed_forwarder_comes_back_with_its_ports() {
 	kill -9 "$f"; until_true 10 opens 127.0.0.1 18250; [ "$(forwarder)" != "$f" ]; eq "$(ports aa)" "$was"; opens ::1 "$(docker port aa 81/tcp | sed -n '1s/.*://p')"
 	docker rm -f aa >/dev/null; shut 127.0.0.1 18250
 }
-t_both_are_killed() {
+both_killed() { arcad_kill9; kill -9 "$(forwarder)"; }
+t_both_are_killed() { # what nobody asked for by number stays as well
 	not_a_peers
-	up --name aa -p 18260:80 -p 81 >/dev/null; arcad_kill9; kill -9 "$(forwarder)"; shut 127.0.0.1 18260
-	arcad_start; until_true 10 opens 127.0.0.1 18260; eq "$(docker port aa 80/tcp)" $'0.0.0.0:18260\n[::]:18260'; opens ::1 "$(docker port aa 81/tcp | sed -n '1s/.*://p')"; clean
+	up --name bb -p 18261-18263:80 >/dev/null; up --name aa -p 18260:80 -p 81 -p 127.0.0.1::82/udp -p 18261-18263:83 >/dev/null; docker rm -f bb >/dev/null # the range's first is free
+	local was n p; was=$(ports aa); p=$(docker port aa 81/tcp | sed -n '1s/.*://p'); has "$was" "\"83/tcp\":$(both 18262)"
+	for n in 1 2; do
+		both_killed; shut 127.0.0.1 18260; arcad_start; until_true 10 opens 127.0.0.1 18260; eq "$(ports aa)" "$was"
+		opens 127.0.0.1 "$p"; opens ::1 "$p"; opens 127.0.0.1 18262; shut 127.0.0.1 18261
+	done
+	up --name bb -p 81 >/dev/null; [ "$(docker port bb 81/tcp | sed -n '1s/.*://p')" -gt "$p" ]; docker restart -t 0 aa >/dev/null; [ "$(docker port aa 81/tcp | sed -n '1s/.*://p')" != "$p" ]; clean
+}
+t_both_are_killed_and_a_port_is_taken() {
+	not_a_peers
+	up --name aa -p 18264:80 -p 81 -p 82 >/dev/null; local p q r; p=$(docker port aa 81/tcp | sed -n '1s/.*://p'); q=$(docker port aa 82/tcp | sed -n '1s/.*://p')
+	both_killed; hold :: "$p" tcp; arcad_start; until_true 10 opens 127.0.0.1 "$q"
+	r=$(docker port aa 81/tcp | sed -n '1s/.*://p'); [ "$r" -gt "$q" ]; opens 127.0.0.1 "$r"; opens ::1 "$r"; shut 127.0.0.1 "$p"; opens ::1 18264
+	eq "$(ports aa | jq -c '[.[] | map(.HostPort) | unique]')" "[[\"18264\"],[\"$r\"],[\"$q\"]]"
+	has "$(grep level=warning "$ROOT/arcad.log")" "somebody else has taken host port $p"; let_go
+	both_killed; arcad_start; until_true 10 opens 127.0.0.1 "$r"; shut 127.0.0.1 "$p"; clean # and this one it keeps
 }
 t_nothing_is_left() {
 	not_a_peers

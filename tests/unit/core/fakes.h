@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct loop;
 struct forward_mapping;
@@ -40,8 +41,9 @@ struct fakes {
 	struct forward_mapping *forwarded; /* owned; fakes_forget() */
 	size_t n_forwarded;
 	int forward_error, forward_adds, forward_dels;
-	bool no_ipv6;	   /* of the host */
-	char events[4096]; /* actions, a blank after each */
+	uint16_t forward_taken; /* a host port that somebody else has */
+	bool no_ipv6;		/* of the host */
+	char events[4096];	/* actions, a blank after each */
 };
 extern struct fakes fakes;
 

@@ -37,6 +37,18 @@ int forward_add(struct forward *forward UNUSED, const char *owner, struct forwar
 		memcpy(ret_failure->holder, fakes.forward_holder, sizeof(fakes.forward_holder));
 		return FORWARD_E_PORT;
 	}
+	for (size_t i = 0; i < n && fakes.forward_taken; i++) {
+		if (mappings[i].same_port || mappings[i].host_port != fakes.forward_taken)
+			continue;
+		if (!mappings[i].host_port_last) {
+			*ret_failure = (struct forward_failure){
+				.index = i, .port = fakes.forward_taken, .error = -EADDRINUSE};
+			memcpy(ret_failure->holder, fakes.forward_holder,
+			       sizeof(fakes.forward_holder));
+			return FORWARD_E_PORT;
+		}
+		mappings[i].host_port++;
+	}
 	for (size_t i = 0; i < n; i++) { /* the first of a range is free */
 		if (mappings[i].same_port)
 			mappings[i].host_port = mappings[i - 1].host_port;

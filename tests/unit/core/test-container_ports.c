@@ -17,7 +17,8 @@ TEST_MAIN()
 	"{\"80/tcp\":[{\"HostIp\":\"0.0.0.0\",\"HostPort\":\"8080\"},{\"HostIp\":\"::\","          \
 	"\"HostPort\":\"8080\"}],\"81/tcp\":null}"
 
-static int make_published(struct bed *b, const char *host, char id[static ID_BUF], struct err *err)
+static int make_bound(struct bed *b, const char *host, const char *bindings, char id[static ID_BUF],
+		      struct err *err)
 {
 	_cleanup_json_ json_t *config =
 		jx_parse("{\"Image\":\"busybox\",\"ExposedPorts\":{\"80/tcp\":{},\"81/tcp\":{}}}");
@@ -25,9 +26,14 @@ static int make_published(struct bed *b, const char *host, char id[static ID_BUF
 	struct container_create create = {
 		.name = "one", .config = config, .host_config = h, .warnings = warnings};
 
-	(void)jx_set(h, "PortBindings", jx_parse("{\"80/tcp\":[{\"HostPort\":\"8080\"}]}"));
+	(void)jx_set(h, "PortBindings", jx_parse(bindings));
 	b->core.forward = (struct forward *)b;
 	return container_create(b->cs, &create, id, err);
+}
+
+static int make_published(struct bed *b, const char *host, char id[static ID_BUF], struct err *err)
+{
+	return make_bound(b, host, "{\"80/tcp\":[{\"HostPort\":\"8080\"}]}", id, err);
 }
 
 static char *shown(struct bed *b)
@@ -147,6 +153,68 @@ TEST(a_new_daemon_finds_ports_published)
 	ASSERT_STREQ(fakes.forward_owner, id);
 	ASSERT_OK(container_remove(b.cs, "one", true, false, &err));
 	ASSERT_EQ(fakes.n_forwarded, 0);
+}
+
+#define CHOSEN(range, any)                                                                         \
+	"{\"80/tcp\":[{\"HostIp\":\"127.0.0.1\",\"HostPort\":\"" range                             \
+	"\"}],\"81/tcp\":[{\"HostIp\":\"127.0.0.1\",\"HostPort\":\"" any "\"}]}"
+
+static int make_chosen(struct bed *b, char id[static ID_BUF], struct err *err)
+{
+	return make_bound(b, "{}",
+			  "{\"80/tcp\":[{\"HostIp\":\"127.0.0.1\",\"HostPort\":\"8080-8089\"}],"
+			  "\"81/tcp\":[{\"HostIp\":\"127.0.0.1\"}]}",
+			  id, err);
+}
+
+/* Goal: where the forwarder died together with the daemon, ports that were chosen stay; after a
+ * stop they do not. */
+TEST(chosen_ports_outlive_daemon_and_forwarder)
+{
+	BED(b);
+	struct err err = {0};
+	char id[ID_BUF];
+
+	ASSERT_OK(make_chosen(&b, id, &err));
+	b.cs->next_tcp_port = 40000;
+	fakes.forward_taken = 8080;
+	ASSERT_OK(container_start(b.cs, id, &err));
+	ASSERT_SHOWN(&b, CHOSEN("8081", "40000"));
+	fakes.forward_taken = 0;
+	fakes.adopt = fakes.adopt_knows = true;
+	for (int i = 0; i < 2; i++) {
+		fakes_forget();
+		bed_restart(&b);
+		ASSERT_SHOWN(&b, CHOSEN("8081", "40000"));
+		ASSERT_EQ(b.cs->next_tcp_port, 40001); /* what others get is behind it */
+	}
+	ASSERT_OK(container_restart(b.cs, id, NULL, 0, NULL, &err));
+	ASSERT_SHOWN(&b, CHOSEN("8080", "40001"));
+	ASSERT_OK(container_remove(b.cs, "one", true, false, &err));
+}
+
+/* Goal: a port that somebody else has by then becomes another one, and the others stay. */
+TEST(a_chosen_port_that_is_taken_becomes_another)
+{
+	BED(b);
+	struct err err = {0};
+	char id[ID_BUF];
+
+	ASSERT_OK(make_chosen(&b, id, &err));
+	b.cs->next_tcp_port = 40000;
+	ASSERT_OK(container_start(b.cs, id, &err));
+	fakes.adopt = fakes.adopt_knows = true;
+	fakes_forget();
+	fakes.forward_taken = 40000;
+	(void)snprintf(fakes.forward_holder, sizeof(fakes.forward_holder), "other");
+	bed_restart(&b);
+	ASSERT_SHOWN(&b, CHOSEN("8080", "40001"));
+	fakes_forget();
+	fakes.forward_taken = 8080;
+	*fakes.forward_holder = '\0'; /* a foreign process: waited for */
+	bed_restart(&b);
+	ASSERT_SHOWN(&b, CHOSEN("8081", "40001"));
+	ASSERT_OK(container_remove(b.cs, "one", true, false, &err));
 }
 
 /* Goal: a VM that went while no daemon watched leaves no port. */

@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "core/jsonx.h"
+#include "core/port_choice.h"
 #include "core/port_plan.h"
 #include "test.h"
 
@@ -309,4 +310,54 @@ TEST(a_second_look_begins_at_the_first)
 	port_plan_done(&plan);
 	ASSERT_STREQ(text, "tcp [0.0.0.0]:32768~60999+1>4:80, tcp [::]:=+1>4:80, "
 			   "tcp [0.0.0.0]:32769~60999+1>4:81, tcp [::]:=+1>4:81");
+}
+
+/* Goal: choices are named by what left them open, read with another plan, and forgotten one by one;
+ * a number that is none is none. */
+TEST(choices_are_noted_and_asked_for_again)
+{
+	_cleanup_json_ json_t *config = jx_parse("{\"ExposedPorts\":{\"80\":{},\"81/udp\":{}}}");
+	_cleanup_json_ json_t *host = jx_parse(
+		"{\"PortBindings\":{\"80\":[{\"HostPort\":\"8080\"},{\"HostPort\":\"90-99\"},"
+		"{\"HostPort\":\"\"}],\"81/udp\":[{}]}}");
+	_cleanup_json_ json_t *bad = jx_parse("{\"90-99:80/tcp\":89,\"80/tcp\":65536,"
+					      "\"81/udp\":\"7\",\"82/tcp\":9}");
+	_cleanup_json_ json_t *chosen = NULL;
+	_cleanup_free_ char *noted = NULL, *again = NULL, *less = NULL, *none = NULL;
+	struct forward_mapping out[8];
+	struct port_plan plan = {0};
+	struct err err = {0};
+
+	ASSERT_OK(port_plan_make(config, host, &both, &plan, &err));
+	ASSERT_EQ(plan.n, 8);
+	for (size_t i = 0; i < plan.n; i++)
+		out[i].host_port = (uint16_t)(i / 2 == 1 ? 95 : 40000 + i / 2);
+	chosen = port_choice_note(&plan, out);
+	noted = json_dumps(chosen, JSON_COMPACT);
+	ASSERT_STREQ(noted, "{\"90-99:80/tcp\":95,\"80/tcp\":40002,\"81/udp\":40003}");
+	ASSERT_EQ(port_choice_get(&plan, chosen, 1), 0);
+	ASSERT_EQ(port_choice_get(&plan, chosen, 3), 95);
+	port_choice_apply(&plan, chosen, out);
+	again = words(out, plan.n);
+	ASSERT_STREQ(again, "tcp [0.0.0.0]:8080+1>4:80, tcp [::]:8080+1>4:80, "
+			    "tcp [0.0.0.0]:95+1>4:80, tcp [::]:=+1>4:80, "
+			    "tcp [0.0.0.0]:40002+1>4:80, tcp [::]:=+1>4:80, "
+			    "udp [0.0.0.0]:40003+1>4:81, udp [::]:=+1>4:81");
+	ASSERT(port_choice_forget(&plan, chosen, 3));
+	ASSERT(!port_choice_forget(&plan, chosen, 2));
+	ASSERT(!port_choice_forget(&plan, chosen, 0));
+	ASSERT(!port_choice_forget(&plan, NULL, 2));
+	port_choice_apply(&plan, chosen, out);
+	less = words(out, 4);
+	ASSERT_STREQ(less, "tcp [0.0.0.0]:8080+1>4:80, tcp [::]:8080+1>4:80, "
+			   "tcp [0.0.0.0]:90~99+1>4:80, tcp [::]:=+1>4:80");
+	for (size_t i = 0; i < plan.n; i++)
+		ASSERT_EQ(port_choice_get(&plan, bad, i), 0);
+	port_choice_apply(&plan, NULL, out);
+	none = words(out, plan.n);
+	port_plan_done(&plan);
+	ASSERT_STREQ(none, "tcp [0.0.0.0]:8080+1>4:80, tcp [::]:8080+1>4:80, "
+			   "tcp [0.0.0.0]:90~99+1>4:80, tcp [::]:=+1>4:80, "
+			   "tcp [0.0.0.0]:32768~60999+1>4:80, tcp [::]:=+1>4:80, "
+			   "udp [0.0.0.0]:32768~60999+1>4:81, udp [::]:=+1>4:81");
 }
