@@ -105,8 +105,8 @@ static int child_become_container(const struct child_start *start, struct err *e
 	int r;
 
 	r = child_set_sysctls(spec, err);
-	if (r == 0 && (start->ns_flags & CLONE_NEWUTS))
-		r = child_set_names(spec, err);
+	if (r == 0)
+		r = child_set_names(spec, err); /* without a namespace of its own: the VM's */
 	return r < 0 ? r : mounts_enter(&plan, err);
 }
 

@@ -101,6 +101,7 @@ static int start_request(struct container *c, const json_t *config, const struct
 	struct spec_source source = {.id = c->id,
 				     .config = config,
 				     .host_config = host_config,
+				     .host_name = c->cs->core->config.name,
 				     .hosts = start->files.hosts,
 				     .resolv = start->files.resolv};
 	_cleanup_json_ json_t *links = NULL;

@@ -213,11 +213,14 @@ static int spec_container_fill(const struct spec_source *s, Arca__V1__ContainerS
 			       struct err *err)
 {
 	const json_t *host = s->host_config;
+	bool host_uts = str_eq(jx_str(host, "UTSMode"), "host");
+	const char *hostname =
+		host_uts && s->host_name ? s->host_name : jx_str(s->config, "Hostname");
 	int r;
 
 	r = spec_put(&spec->id, s->id) || spec_put(&spec->root_serial, SANDBOX_ROOT_SERIAL) ||
 	    spec_put(&spec->upper_serial, SANDBOX_UPPER_SERIAL) ||
-	    spec_put(&spec->hostname, jx_str(s->config, "Hostname")) ||
+	    spec_put(&spec->hostname, hostname) ||
 	    spec_put(&spec->domainname, jx_str(s->config, "Domainname")) ||
 	    spec_put_strv(&spec->masked_paths, &spec->n_masked_paths,
 			  json_object_get(host, "MaskedPaths")) ||
@@ -231,7 +234,7 @@ static int spec_container_fill(const struct spec_source *s, Arca__V1__ContainerS
 	spec->use_init = jx_bool(host, "Init");
 	spec->host_pid = str_eq(jx_str(host, "PidMode"), "host");
 	spec->host_ipc = str_eq(jx_str(host, "IpcMode"), "host");
-	spec->host_uts = str_eq(jx_str(host, "UTSMode"), "host");
+	spec->host_uts = host_uts;
 	spec->host_cgroup = str_eq(jx_str(host, "CgroupnsMode"), "host");
 	spec->host_network = str_eq(jx_str(host, "NetworkMode"), "host");
 	r = spec_mounts(host, spec, err);

@@ -19,6 +19,7 @@ struct networks;
 struct spec_source {
 	const char *id;
 	const json_t *config, *host_config; /* complete: normalised, merged, with defaults */
+	const char *host_name;		    /* of the machine, for UTSMode host; or NULL */
 	const char *hosts, *resolv;	    /* file texts */
 	const json_t *links;		    /* array of variables, or NULL */
 };

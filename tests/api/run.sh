@@ -63,6 +63,7 @@ t_hostname_and_files() {
 	eq "$(drun --hostname box busybox hostname)" box
 	has "$(drun --add-host a.example:10.1.2.3 busybox cat /etc/hosts)" "10.1.2.3"
 	local id; id=$(docker create --network none busybox hostname); eq "$(docker start -a "$id")" "${id:0:12}"; docker rm "$id" >/dev/null
+	eq "$(drun --uts host busybox hostname)" "$(hostname)"; eq "$(docker run --rm --network host busybox hostname)" "$(hostname)"
 }
 t_dangling_links_are_followed_inside_the_root() {
 	mkdir -p "$ROOT/dangling/etc" "$ROOT/busybox"
