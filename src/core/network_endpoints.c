@@ -21,18 +21,18 @@
 #include "core/networks_impl.h"
 #include "store/store.h"
 
-/* The one that the default route leads out of: by priority, then by name. Internal ones have no
+/* The one that default routes lead out of: by priority, then by name. Internal ones have no
  * gateway. */
-static struct network_endpoint *route_owner(struct network_endpoints *all, unsigned int family)
+static struct network_endpoint *route_owner(struct network_endpoints *all, bool four, bool six)
 {
 	struct network_endpoint *best = NULL;
 
 	for (size_t i = 0; i < all->n; i++) {
 		struct network_endpoint *e = &all->items[i];
-		const struct net_addr *gateway = family == 4 ? &e->gateway4 : &e->gateway6;
 		int64_t mine, others;
 
-		if (!network_endpoint_is_claimed(e) || gateway->family == 0)
+		if (!network_endpoint_is_claimed(e) || (four && !e->gateway4.family) ||
+		    (six && !e->gateway6.family))
 			continue;
 		mine = jx_int(e->settings, "GwPriority");
 		others = best ? jx_int(best->settings, "GwPriority") : 0;
@@ -43,9 +43,13 @@ static struct network_endpoint *route_owner(struct network_endpoints *all, unsig
 	return best;
 }
 
+/* As with dockerd, one that leads out by both families is before those that do by one, whatever
+ * their priority. */
 static void endpoints_route(struct network_endpoints *all)
 {
-	struct network_endpoint *v4 = route_owner(all, 4), *v6 = route_owner(all, 6);
+	struct network_endpoint *both = route_owner(all, true, true);
+	struct network_endpoint *v4 = both ? both : route_owner(all, true, false);
+	struct network_endpoint *v6 = both ? both : route_owner(all, false, true);
 
 	for (size_t i = 0; i < all->n; i++) {
 		all->items[i].default_route4 = &all->items[i] == v4;
