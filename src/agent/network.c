@@ -219,8 +219,18 @@ static int network_yield_default(struct networks *nets, const struct network *to
 	return r;
 }
 
-static int network_set_default(struct networks *nets, struct network *n, bool six, bool is_default,
-			       struct err *err)
+/**
+ * network_set_default() - Have a network be its container's default of one family, or no longer
+ * @nets:	All networks
+ * @n:		Network
+ * @six:	IPv6's
+ * @is_default: Which; the network that was the default is not any more
+ * @err:	Filled on failure
+ *
+ * Return: 0 or negative errno
+ */
+int network_set_default(struct networks *nets, struct network *n, bool six, bool is_default,
+			struct err *err)
 {
 	int r;
 

@@ -82,6 +82,8 @@ int network_attach(struct networks *nets, struct container *c, const Arca__V1__N
 		   struct network **ret_network, struct err *err);
 int network_attach_all(struct networks *nets, struct container *c,
 		       const Arca__V1__ContainerSpec *spec, struct err *err);
+int network_set_default(struct networks *nets, struct network *n, bool six, bool is_default,
+			struct err *err);
 void network_detach(struct networks *nets, struct network *n);
 void network_detach_all(struct networks *nets, const struct container *c, bool vm_ends);
 

@@ -97,6 +97,37 @@ void network_detach_call(struct rpc_server_call *call, const ProtobufCMessage *m
 }
 
 /**
+ * network_set_defaults_call() - SetDefaults(SetDefaultsRequest)
+ * @call:    Call
+ * @message: Request
+ */
+void network_set_defaults_call(struct rpc_server_call *call, const ProtobufCMessage *message)
+{
+	const Arca__V1__SetDefaultsRequest *request = (const Arca__V1__SetDefaultsRequest *)message;
+	const char *const wanted[] = {request->default4, request->default6};
+	Arca__V1__Empty empty = ARCA__V1__EMPTY__INIT;
+	struct networks *nets = &agent_of(call)->networks;
+	struct container *c = service_container(call, request->container_id);
+	struct err err = {0};
+	int r = 0;
+
+	if (!c)
+		return;
+	for (int i = 0; r == 0 && i < 2; i++) {
+		struct network *n = str_empty(wanted[i]) ? NULL : network_find(nets, c, wanted[i]);
+
+		if (n)
+			r = network_set_default(nets, n, i, true, &err);
+		else if (!str_empty(wanted[i]))
+			r = err_user(&err, ERR_NOT_FOUND, "no network %.64s", wanted[i]);
+	}
+	if (r < 0)
+		service_fail(call, &err);
+	else
+		rpc_server_reply(call, &empty.base);
+}
+
+/**
  * network_set_peers_call() - SetPeers(SetPeersRequest): all peers of a network, or some
  * @call:    Call
  * @message: Request

@@ -17,6 +17,7 @@ struct network_report {
 
 void network_attach_call(struct rpc_server_call *call, const ProtobufCMessage *message);
 void network_detach_call(struct rpc_server_call *call, const ProtobufCMessage *message);
+void network_set_defaults_call(struct rpc_server_call *call, const ProtobufCMessage *message);
 void network_set_peers_call(struct rpc_server_call *call, const ProtobufCMessage *message);
 void network_rotate_call(struct rpc_server_call *call, const ProtobufCMessage *message);
 int network_report_fill(struct networks *nets, Arca__V1__HelloResponse *response,

@@ -43,6 +43,7 @@ const struct rpc_method agent_methods[] = {
 	SERVICE_UNARY("Process/List", list_request, list_processes),
 	SERVICE_UNARY("Network/Attach", attach_network_request, network_attach_call),
 	SERVICE_UNARY("Network/Detach", detach_network_request, network_detach_call),
+	SERVICE_UNARY("Network/SetDefaults", set_defaults_request, network_set_defaults_call),
 	SERVICE_UNARY("Network/SetPeers", set_peers_request, network_set_peers_call),
 	SERVICE_UNARY("Network/Rotate", rotate_request, network_rotate_call),
 	SERVICE_UNARY("Network/EditFiles", edit_files_request, files_edit_call),

@@ -577,6 +577,40 @@ int attachments_remove(struct attachments *all, const char *network_id, struct e
 	return 0;
 }
 
+/**
+ * attachments_route() - Have the default routes of a container that runs where they should be
+ * @all:       Attachments; the container's verb lock is held
+ * @endpoints: What it has now
+ * @err:       Filled on failure
+ *
+ * For when a network was left: the agent does not know which of the others is next.
+ *
+ * Return: 0 or a negative errno
+ */
+int attachments_route(struct attachments *all, const struct network_endpoints *endpoints,
+		      struct err *err)
+{
+	Arca__V1__SetDefaultsRequest request = ARCA__V1__SET_DEFAULTS_REQUEST__INIT;
+	int r;
+
+	for (size_t i = 0; i < endpoints->n; i++) {
+		const struct network_endpoint *e = &endpoints->items[i];
+
+		if (!attachments_find(all, e->network_id))
+			continue;
+		if (e->default_route4)
+			request.default4 = (char *)e->network_id;
+		if (e->default_route6)
+			request.default6 = (char *)e->network_id;
+	}
+	if (!*request.default4 && !*request.default6)
+		return 0;
+	request.container_id = all->container_id;
+	r = rpc_call(sandbox_rpc(all->sb), "/arca.v1.Network/SetDefaults", &request.base,
+		     &arca__v1__empty__descriptor, ATTACH_CALL_WAIT_MS, NULL, err);
+	return r > 0 ? -EPROTO : r;
+}
+
 static const Arca__V1__NetworkState *state_find(const Arca__V1__HelloResponse *hello,
 						const char *container_id, const char *network_id)
 {

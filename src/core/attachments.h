@@ -40,6 +40,8 @@ int attachments_ready(struct attachments *all, const struct network_endpoints *e
 int attachments_add(struct attachments *all, const struct network_endpoint *endpoint,
 		    struct err *err);
 int attachments_remove(struct attachments *all, const char *network_id, struct err *err);
+int attachments_route(struct attachments *all, const struct network_endpoints *endpoints,
+		      struct err *err);
 int attachments_renamed(struct attachments *all, const struct network_endpoints *endpoints);
 void attachments_end(struct attachments *all, bool vm_stays);
 

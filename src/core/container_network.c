@@ -247,6 +247,16 @@ static int network_detach_live(struct container *c, const struct named *named,
 	return r;
 }
 
+/* After a network was left: another one may have its default route now. */
+static int network_route_live(struct container *c, const struct named *named, struct err *err)
+{
+	_cleanup_(network_endpoints_done) struct network_endpoints all = {0};
+	struct attachments *nets = network_attachments(c);
+	int r = network_endpoints_load(c->cs->core->networks, &named->container, &all, err);
+
+	return r < 0 || !nets ? r : attachments_route(nets, &all, err);
+}
+
 static bool network_is_live(struct container *c)
 {
 	RANK_LOCK_SCOPE(state, &c->lock);
@@ -259,10 +269,12 @@ static int connect_live(struct container *c, const struct named *named, const ch
 {
 	struct networks *networks = c->cs->core->networks;
 	struct err ignored = {0};
+	bool attached = false;
 	int r = network_endpoint_claim(networks, &named->container, network_id, err);
 
 	if (r == 0) {
 		r = network_attach_live(c, named, network_id, err);
+		attached = r == 0;
 		if (r == 0) {
 			r = container_ports_changed(c, err);
 			if (r < 0) /* the first error counts */
@@ -271,8 +283,14 @@ static int connect_live(struct container *c, const struct named *named, const ch
 		if (r == 0)
 			network_endpoint_event(networks, "connect", network_id, c->id);
 	}
-	if (r < 0) /* the first error counts */
-		(void)network_endpoint_remove(networks, &named->container, network_id, &ignored);
+	if (r == 0)
+		return 0;
+	/* What was before; the first error counts. */
+	(void)network_endpoint_remove(networks, &named->container, network_id, &ignored);
+	if (attached) {
+		(void)network_route_live(c, named, &ignored);
+		(void)container_ports_changed(c, &ignored);
+	}
 	return r;
 }
 
@@ -352,8 +370,11 @@ int container_disconnect(struct containers *cs, const char *network, const char 
 		r = network_detach_live(c, &named, network, err);
 	if (r == 0)
 		r = network_endpoint_remove(cs->core->networks, &named.container, network, err);
-	if (r == 0 && network_is_live(c))
-		r = container_ports_changed(c, err);
+	if (r == 0 && network_is_live(c)) {
+		r = network_route_live(c, &named, err);
+		if (r == 0)
+			r = container_ports_changed(c, err);
+	}
 	if (r == 0)
 		container_networks_refresh(c);
 	return r;

@@ -126,6 +126,19 @@ t_endpoints_are_checked_at_create() {
 	ep na '{"MacAddress":"x"}' 'invalid MAC address x'; ep na null 'EndpointsConfig is nil'
 	eq "$(docker ps -aq)" ''; clean
 }
+t_default_routes_follow_the_networks() { # of one that runs: priority, then name; one with both families before all others
+	image busybox; docker network create --subnet 10.81.0.0/24 na >/dev/null; docker network create --subnet 10.82.0.0/24 nb >/dev/null
+	docker network create --subnet 10.83.0.0/24 --ipv6 --subnet fd00:83::/64 nc >/dev/null; docker network create --ipv4=false --ipv6 --subnet fd00:84::/64 nd >/dev/null
+	docker network create --internal --subnet 10.85.0.0/24 ne >/dev/null
+	docker run -d --name cc --network name=nb,gw-priority=3 busybox sleep 300 >/dev/null
+	routes() { echo $(docker exec cc sh -c 'ip route; ip -6 route' | sed -n 's/^default via \([^ ]*\) .*/\1/p'); }
+	goes() { docker network "$@" cc; }
+	eq "$(routes)" '10.82.0.1'; goes connect na; eq "$(routes)" '10.82.0.1'; goes connect nd; eq "$(routes)" '10.82.0.1 fd00:84::1'
+	goes connect nc; eq "$(routes)" '10.83.0.1 fd00:83::1'; goes connect ne; goes disconnect nc; eq "$(routes)" '10.82.0.1 fd00:84::1'
+	goes disconnect nb; eq "$(routes)" '10.81.0.1 fd00:84::1'; goes connect nb; eq "$(routes)" '10.81.0.1 fd00:84::1'; goes disconnect nb
+	goes connect --gw-priority 1 nb; eq "$(routes)" '10.82.0.1 fd00:84::1'; goes disconnect nd; eq "$(routes)" '10.82.0.1'; goes disconnect nb; eq "$(routes)" '10.81.0.1'
+	goes disconnect na; eq "$(routes)" ''; goes connect na; eq "$(routes)" '10.81.0.1'; clean
+}
 t_connect_and_disconnect_change_what_is_not_running() {
 	create '{"Name":"nb","IPAM":{"Config":[{"Subnet":"10.82.0.0/24"}]}}' >/dev/null; docker create --name cc busybox true >/dev/null; docker create --name nn --network none busybox true >/dev/null
 	local C=/networks/nb/connect D=/networks/nb/disconnect

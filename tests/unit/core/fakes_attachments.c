@@ -47,6 +47,12 @@ int attachments_remove(struct attachments *all UNUSED, const char *network_id UN
 	return 0;
 }
 
+int attachments_route(struct attachments *all UNUSED,
+		      const struct network_endpoints *endpoints UNUSED, struct err *err UNUSED)
+{
+	return 0;
+}
+
 int attachments_renamed(struct attachments *all UNUSED,
 			const struct network_endpoints *endpoints UNUSED)
 {
