@@ -10,6 +10,8 @@
  *
  *	start	published once the VM is there and before the process is, so that a port that is
  *		taken fails the start
+ *	change	container_ports_changed(), when a network came or went: what is published stays as
+ *		long as the gateways' addresses ask for the same, else it is published again
  *	end	container_ports_unpublish(), on every way on which networks are released
  *	daemon	container_ports_resume() for each container that is taken up: what the forwarder has
  *		is shown, what it lost is published again. Then container_ports_sweep() drops what
@@ -102,6 +104,7 @@ static struct port_route route_make(struct containers *cs, const struct gateways
 		route.container4 = gateways->v4->v4;
 		route.bind = gateways->v4->host_binding;
 	}
+	route.bind_not6 = gateways->v6 && gateways->v6 != gateways->v4;
 	if (gateways->v6)
 		route.container6 = gateways->v6->v6;
 	route.host_has_ipv6 = forward_host_has_ipv6();
@@ -258,6 +261,35 @@ static void ports_remember(struct container *c, json_t *chosen /* owned */)
 		(void)container_row_save(c); /* it said so */
 }
 
+struct stay {
+	const struct container *c;
+	const struct publication *pub;
+	bool stays;
+};
+
+static void stay_look(const char *owner, const struct forward_mapping *mappings, size_t n,
+		      void *user)
+{
+	struct stay *stay = user;
+
+	if (str_eq(owner, stay->c->id))
+		stay->stays = port_choice_fits(&stay->pub->plan, stay->pub->published, mappings, n);
+}
+
+/* Whether what is published may stay; if not, it is no more. Without a
+ * forwarder that answers it may: the next one gets it. */
+static bool ports_stay(struct container *c, struct publication *pub)
+{
+	struct stay stay = {.c = c, .pub = pub};
+	struct err ignored = {0};
+
+	port_choice_apply(&pub->plan, pub->chosen, pub->published);
+	if (forward_list(c->cs->core->forward, stay_look, &stay, &ignored) < 0 || stay.stays)
+		return true;
+	(void)forward_del(c->cs->core->forward, c->id); /* always succeeds */
+	return false;
+}
+
 static int ports_publish(struct container *c, const struct gateways *gateways,
 			 const struct vm_nic *nic, bool insist, struct err *err)
 {
@@ -274,10 +306,14 @@ static int ports_publish(struct container *c, const struct gateways *gateways,
 	pub.published = calloc(pub.plan.n ? pub.plan.n : 1, sizeof(*pub.published));
 	if (!pub.published || (c->chosen_ports && !pub.chosen))
 		return err_oom(err);
+	if (c->published && ports_stay(c, &pub))
+		return 0;
 	if (pub.plan.n > 0)
 		r = ports_add(c, &pub, insist, err);
-	if (r < 0)
+	if (r < 0) {
+		ports_show(c, NULL, 0, false);
 		return r;
+	}
 	ports_show(c, pub.published, pub.plan.n, true);
 	ports_remember(c, port_choice_note(&pub.plan, pub.published));
 	return 0;
@@ -299,8 +335,6 @@ static int ports_follow(struct container_run *run, const struct network_endpoint
 		ports_show(c, NULL, 0, false);
 		return 0;
 	}
-	if (c->published)
-		return 0;
 	r = ports_publish(c, &gateways, sandbox_nic(run->sb), insist, &why);
 	if (r == 0)
 		return 0;
@@ -321,7 +355,7 @@ static int ports_follow(struct container_run *run, const struct network_endpoint
  * @err:       Filled on failure, in dockerd's words
  *
  * Also after a network was connected or disconnected: ports come with the first network that leads
- * outside and go with the last; what is published stays meanwhile.
+ * outside, follow the default routes, and go with the last.
  *
  * Return: 0 or a negative errno: nothing is published
  */

@@ -122,3 +122,38 @@ void port_choice_apply(const struct port_plan *plan, const json_t *chosen,
 		}
 	}
 }
+
+static bool choice_fits_one(const struct forward_mapping *asked, const struct forward_mapping *m,
+			    bool by_number)
+{
+	if (asked->proto != m->proto || asked->count != m->count ||
+	    asked->target_port != m->target_port || asked->host.family != m->host.family ||
+	    asked->target.family != m->target.family ||
+	    memcmp(asked->host.bytes, m->host.bytes, sizeof(m->host.bytes)) != 0 ||
+	    memcmp(asked->target.bytes, m->target.bytes, sizeof(m->target.bytes)) != 0)
+		return false;
+	if (asked->same_port)
+		return m->host_port == m[-1].host_port;
+	if (asked->host_port_last)
+		return !by_number ||
+		       (m->host_port >= asked->host_port && m->host_port <= asked->host_port_last);
+	return m->host_port == asked->host_port;
+}
+
+/**
+ * port_choice_fits() - Whether what is published is what would be asked for
+ * @plan:      Plan
+ * @asked:     Its mappings after port_choice_apply()
+ * @published: Mappings as they are published
+ * @n:	       How many are
+ *
+ * Return: the answer
+ */
+bool port_choice_fits(const struct port_plan *plan, const struct forward_mapping *asked,
+		      const struct forward_mapping *published, size_t n)
+{
+	for (size_t i = 0; i < n && n == plan->n; i++)
+		if (!choice_fits_one(&asked[i], &published[i], i < plan->n_asked))
+			return false;
+	return n == plan->n;
+}

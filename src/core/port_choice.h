@@ -16,3 +16,5 @@ uint16_t port_choice_get(const struct port_plan *plan, const json_t *chosen, siz
 bool port_choice_forget(const struct port_plan *plan, json_t *chosen, size_t index);
 void port_choice_apply(const struct port_plan *plan, const json_t *chosen,
 		       struct forward_mapping *ret_mappings);
+bool port_choice_fits(const struct port_plan *plan, const struct forward_mapping *asked,
+		      const struct forward_mapping *published, size_t n);

@@ -163,12 +163,13 @@ static int request_on(struct port_requests *all, const struct port_request *requ
 	const struct net_addr any4 = {4, 0}, any6 = {6, 0};
 	int r = 0;
 
-	if (!ip.family && route->bind.number)
-		ip = route->bind;
 	if (ip.family)
 		return route_can(route, ip.family) ? request_add(all, request, ip, err) : 0;
-	if (route_can(route, 4))
-		r = request_add(all, request, any4, err);
+	ip = route->bind.number ? route->bind : any4;
+	if (route_can(route, ip.family))
+		r = request_add(all, request, ip, err);
+	if (route->bind.number && !route->bind_not6)
+		return r;
 	if (r == 0 && route_can(route, 6) && route->host_has_ipv6)
 		r = request_add(all, request, any6, err);
 	return r;

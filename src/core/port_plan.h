@@ -22,6 +22,7 @@ struct port_route {
 	struct net_addr container4, container6; /* family 0: not at all */
 	struct forward_ip vm4, vm6;		/* in the underlay */
 	struct net_addr bind; /* where to listen unless asked; family 0: everywhere */
+	bool bind_not6;	      /* IPv6 is another network's, whose ports are everywhere */
 	bool host_has_ipv6;
 	struct port_ephemeral ephemeral;
 };

@@ -181,6 +181,36 @@ t_networks_of_ipv6() {
 	up --name aa --network v6 -p 18190:80 >/dev/null; eq "$(ports aa)" "{\"80/tcp\":$(both 18190)}"; docker rm -f aa >/dev/null
 	up --name aa --network v6o -p 18190:80 -p 127.0.0.1:18191:81 >/dev/null; eq "$(ports aa)" '{"80/tcp":[{"HostIp":"::","HostPort":"18190"}],"81/tcp":null}'; opens ::1 18190; shut 127.0.0.1 18190; shut 127.0.0.1 18191; clean
 }
+t_ports_follow_the_gateway_of_one_that_runs() { # what inspect shows is what accepts; ports that were chosen stay, where dockerd takes the next
+	docker network create u1 >/dev/null; docker network create --ipv6 v6 >/dev/null; docker network create --ipv4=false --ipv6 v6o >/dev/null
+	docker network create -o com.docker.network.bridge.host_binding_ipv4=127.0.0.1 hb >/dev/null
+	docker run -d --name aa -p 18270:80 -p 127.0.0.1:18271:80 -p 82 busybox sh -c 'mkdir /w; echo served >/w/index.html; exec httpd -f -p 80 -h /w' >/dev/null
+	local p; p=$(docker port aa 82/tcp | sed -n '1s/.*://p')
+	serves() { eq "$(curl -s --max-time 5 "http://$1/")" served; }
+	is() { # IP...: where 18270 listens
+		eq "$(ports aa | jq -r '[.["80/tcp"][] | select(.HostPort == "18270") | .HostIp] | sort | join(" ")')" "$*"
+		[ -n "${PEER:-}" ] || eq "$(ports aa | jq -r '.["82/tcp"] | map(.HostPort) | unique | join(" ")')" "$p"
+		case "$*" in *::*) until_true 5 serves '[::1]:18270' ;; *) shut ::1 18270 ;; esac
+		case "$*" in *0.0*) until_true 5 serves 127.0.0.1:18270; until_true 5 serves 127.0.0.1:18271 ;; *) shut 127.0.0.1 18270; shut 127.0.0.1 18271 ;; esac
+	}
+	goes() { docker network "$@" aa; }
+	is 0.0.0.0 ::; goes connect u1; is 0.0.0.0 ::; goes disconnect bridge; is 0.0.0.0 ::; goes connect v6; is 0.0.0.0 ::; goes disconnect u1; is 0.0.0.0 ::; goes disconnect v6; eq "$(ports aa)" '{}'
+	goes connect u1; p=$(docker port aa 82/tcp | sed -n '1s/.*://p'); is 0.0.0.0 ::; goes connect v6o; is 0.0.0.0 ::; goes disconnect u1; is ::; goes connect bridge; is 0.0.0.0 ::
+	goes connect --gw-priority 3 hb; is 127.0.0.1 ::; goes disconnect v6o; is 127.0.0.1; goes disconnect hb; is 0.0.0.0 ::; clean
+}
+t_a_gateway_whose_address_is_taken() { # connect fails, and all is as it was
+	not_a_peers
+	docker network create u1 >/dev/null; docker network create -o com.docker.network.bridge.host_binding_ipv4=127.0.0.1 hb >/dev/null
+	up --name aa --network hb -p 18272:80 -p 81 >/dev/null; local was; was=$(ports aa); hold 127.0.0.2 18272 tcp
+	has "$(fails docker network connect --gw-priority 1 u1 aa)" ':18272:'; let_go; eq "$(ports aa)" "$was"; opens 127.0.0.1 18272; eq "$(docker exec aa ls /sys/class/net | xargs)" 'eth0 lo'
+	has "$(docker exec aa ip route)" 'default via'; docker network connect --gw-priority 1 u1 aa; eq "$(ports aa | jq -c '.["80/tcp"]')" "$(both 18272)"; clean
+}
+t_ports_follow_onto_a_vmnet() {
+	not_a_peers
+	docker network create -d vmnet u1 >/dev/null; docker run -d --name aa -p 18273:80 busybox sh -c 'mkdir /w; echo served >/w/index.html; exec httpd -f -p 80 -h /w' >/dev/null
+	serves() { eq "$(curl -s --max-time 5 http://127.0.0.1:18273/)" served; }
+	until_true 10 serves; docker network connect --gw-priority 1 u1 aa; until_true 5 serves; docker network disconnect bridge aa; until_true 5 serves; docker network connect bridge aa; docker network disconnect u1 aa; until_true 5 serves; clean
+}
 t_ports_are_free_after_every_end() {
 	local n; docker run -d --name aa -p 18200:80 busybox true >/dev/null; docker wait aa >/dev/null
 	eq "$(ports aa) $(listed aa)" '{} []'; shut 127.0.0.1 18200; docker rm aa >/dev/null

@@ -115,7 +115,12 @@ TEST(what_a_route_can)
 	route.bind = (struct net_addr){4, 0x7f000001};
 	ASSERT_PLAN(exposed, bindings, false, &route,
 		    "tcp [127.0.0.1]:8080+1>4:80, tcp [127.0.0.1]:1+1>4:81");
-	route.bind.number = 0; /* 0.0.0.0 says nothing */
+	route.container6 = (struct net_addr){6, 9};
+	route.bind_not6 = true;
+	ASSERT_PLAN(exposed, bindings, false, &route,
+		    "tcp [127.0.0.1]:8080+1>4:80, tcp [::]:8080+1>6:80, tcp [127.0.0.1]:1+1>4:81");
+	route = both;
+	route.bind.family = 4; /* 0.0.0.0 says nothing */
 	ASSERT_PLAN(exposed, "{\"80/tcp\":[{\"HostPort\":\"8080\"}]}", false, &route,
 		    "tcp [0.0.0.0]:8080+1>4:80, tcp [::]:8080+1>4:80");
 }
@@ -324,7 +329,7 @@ TEST(choices_are_noted_and_asked_for_again)
 					      "\"81/udp\":\"7\",\"82/tcp\":9}");
 	_cleanup_json_ json_t *chosen = NULL;
 	_cleanup_free_ char *noted = NULL, *again = NULL, *less = NULL, *none = NULL;
-	struct forward_mapping out[8];
+	struct forward_mapping out[8], asked[8];
 	struct port_plan plan = {0};
 	struct err err = {0};
 
@@ -337,6 +342,28 @@ TEST(choices_are_noted_and_asked_for_again)
 	ASSERT_STREQ(noted, "{\"90-99:80/tcp\":95,\"80/tcp\":40002,\"81/udp\":40003}");
 	ASSERT_EQ(port_choice_get(&plan, chosen, 1), 0);
 	ASSERT_EQ(port_choice_get(&plan, chosen, 3), 95);
+	for (size_t i = 0; i < plan.n; i++) { /* as the forwarder says it */
+		uint16_t port = i < 2 ? 8080 : out[i].host_port;
+
+		out[i] = asked[i] = plan.mappings[i];
+		out[i].host_port = port;
+		out[i].host_port_last = 0;
+		out[i].same_port = false;
+	}
+	ASSERT(port_choice_fits(&plan, asked, out, plan.n)); /* also where nothing is remembered */
+	port_choice_apply(&plan, chosen, asked);
+	ASSERT(port_choice_fits(&plan, asked, out, plan.n));
+	ASSERT(!port_choice_fits(&plan, asked, out, plan.n - 1));
+	for (int i = 0; i < 4; i++) {
+		struct forward_mapping other[8];
+
+		memcpy(other, out, sizeof(other));
+		other[i == 3 ? 6 : 4].host_port += i == 3;
+		other[4].target.bytes[3] += i == 0;
+		other[4].host.bytes[0] += i == 1;
+		other[0].host_port += i == 2;
+		ASSERT(!port_choice_fits(&plan, asked, other, plan.n));
+	}
 	port_choice_apply(&plan, chosen, out);
 	again = words(out, plan.n);
 	ASSERT_STREQ(again, "tcp [0.0.0.0]:8080+1>4:80, tcp [::]:8080+1>4:80, "
