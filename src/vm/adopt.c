@@ -41,7 +41,9 @@ static int adopt_check_running(struct sandbox *sb, struct err *err)
 	if (r < 0)
 		return r;
 	status = json_string_value(json_object_get(reply, "status"));
-	if (!status || !str_eq(status, "running"))
+	if (status && str_eq(status, "io-error")) /* see sandbox_full.c */
+		r = qmp_call(sb->qmp, "cont", NULL, ADOPT_TIMEOUT_MS, NULL, err);
+	else if (!status || !str_eq(status, "running"))
 		r = err_sys(err, -ESTALE, "the VM of %.12s is %s", sb->id, status ?: "nameless");
 	json_decref(reply);
 	return r;

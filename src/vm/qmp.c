@@ -51,6 +51,7 @@ struct qmp_call {
 	json_t *last;	/* owned: the last command's "return" */
 	struct err err;
 	bool done;
+	bool told; /* nobody waits: it frees itself */
 	struct qmp_call *next, *prev;
 };
 
@@ -81,12 +82,18 @@ static void qmp_call_finish(struct qmp *qmp, struct qmp_call *call, int r, const
 	}
 	call->done = true;
 	pthread_cond_broadcast(&qmp->cond);
+	if (!call->told)
+		return;
+	DL_DELETE(qmp->calls, call);
+	buf_done(&call->out);
+	json_decref(call->last);
+	free(call);
 }
 
 /* Loop thread. Ends every call; tells the owner once. */
 static void qmp_close(struct qmp *qmp, int reason)
 {
-	struct qmp_call *call;
+	struct qmp_call *call, *next;
 
 	if (!qmp->watch)
 		return;
@@ -94,7 +101,7 @@ static void qmp_close(struct qmp *qmp, int reason)
 	qmp->watch = NULL;
 	pthread_mutex_lock(&qmp->lock);
 	qmp->is_closed = true;
-	DL_FOREACH (qmp->calls, call)
+	DL_FOREACH_SAFE (qmp->calls, call, next)
 		qmp_call_finish(qmp, call, -EPIPE, "the control connection ended");
 	pthread_mutex_unlock(&qmp->lock);
 	if (qmp->closed)
@@ -468,4 +475,33 @@ int qmp_call(struct qmp *qmp, const char *name, json_t *args, unsigned int timeo
 
 	json_decref(args);
 	return r;
+}
+
+/**
+ * qmp_tell() - Run one command whose answer matters to nobody
+ * @qmp:  Client
+ * @name: Command, without arguments
+ *
+ * Any thread. Does not wait.
+ *
+ * Return: 0, -EPIPE if the connection ended, or -ENOMEM
+ */
+int qmp_tell(struct qmp *qmp, const char *name)
+{
+	struct qmp_call *call = calloc(1, sizeof(*call));
+	struct qmp_cmd cmd = {.name = name};
+	int r;
+
+	if (!call)
+		return -ENOMEM;
+	call->n = 1;
+	call->told = true;
+	r = qmp_queue(qmp, call, &cmd);
+	if (r < 0) {
+		buf_done(&call->out);
+		free(call);
+		return r;
+	}
+	(void)loop_post(qmp->loop, qmp_on_queued, qmp); /* without memory: with the next one */
+	return 0;
 }

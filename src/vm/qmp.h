@@ -36,5 +36,6 @@ int qmp_new(struct loop *loop, int fd, qmp_event_fn event, qmp_closed_fn closed,
 void qmp_free(struct qmp *qmp);
 int qmp_run(struct qmp *qmp, const struct qmp_cmd *cmds, size_t n, unsigned int timeout_ms,
 	    json_t **ret_last, struct err *err);
+int qmp_tell(struct qmp *qmp, const char *name);
 int qmp_call(struct qmp *qmp, const char *name, json_t *args, unsigned int timeout_ms,
 	     json_t **ret_reply, struct err *err);

@@ -77,9 +77,12 @@ void sandbox_on_gone(void *user)
 		gone(sb->user);
 }
 
-static void sandbox_on_event(void *user, const char *event, json_t *data UNUSED)
+static void sandbox_on_event(void *user, const char *event, json_t *data)
 {
 	struct sandbox *sb = user;
+
+	if (str_eq(event, "BLOCK_IO_ERROR"))
+		sandbox_full_event(sb, data);
 
 	pthread_mutex_lock(&sb->lock);
 	sb->running |= str_eq(event, "RESUME");
@@ -672,6 +675,12 @@ void sandbox_stop(struct sandbox *sb, unsigned int timeout_ms)
 		log_error("QEMU %d of %.12s does not die", (int)sb->record.pid, sb->id);
 }
 
+static void sandbox_stop_timers(void *user)
+{
+	sandbox_stop_timer(user);
+	sandbox_full_done(user);
+}
+
 /**
  * sandbox_free() - Free the object; a QEMU that still runs is left alone
  * @sb: Sandbox or NULL. Not on the loop thread; `gone` is not called afterwards.
@@ -690,7 +699,7 @@ void sandbox_free(struct sandbox *sb)
 	pthread_mutex_unlock(&sb->lock);
 	gone = sb->qemu && qemu_is_gone(sb->qemu);
 	rpc_client_free(sb->rpc);
-	if (loop_call(sb->vmm->loop, sandbox_stop_timer, sb) < 0)
+	if (loop_call(sb->vmm->loop, sandbox_stop_timers, sb) < 0)
 		return; /* no memory left to say so: better lost than used after free */
 	qmp_free(sb->qmp);
 	qemu_free(sb->qemu);

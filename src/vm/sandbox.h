@@ -2,6 +2,7 @@
 /* sandbox.h - what the files that make sandboxes share; others see vm.h */
 #pragma once
 
+#include <jansson.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -35,6 +36,9 @@ struct sandbox {
 	bool owns_dir;			/* dir was made, or taken over, by us */
 	struct loop_timer *hello_timer; /* owned; loop thread; until Hello is answered */
 
+	struct loop_timer *full_timer; /* owned; loop thread; while it waits for space */
+	bool full;		       /* loop thread; it stands still */
+
 	pthread_mutex_t slots_lock; /* who plugs something; before lock */
 	pthread_mutex_t lock;	    /* guards what follows */
 	pthread_cond_t cond;
@@ -65,6 +69,8 @@ int sandbox_disks_put(struct sandbox *sb, const char *root_disk, const char *upp
 		      struct err *err);
 bool sandbox_publish(struct sandbox *sb, sandbox_gone_fn gone, void *user);
 void sandbox_on_gone(void *user);
+void sandbox_full_event(struct sandbox *sb, json_t *data);
+void sandbox_full_done(struct sandbox *sb);
 int sandbox_open_qmp(struct sandbox *sb);
 int sandbox_open_rpc(struct sandbox *sb, const unsigned char *token);
 void sandbox_discard(struct sandbox *sb);

@@ -249,6 +249,35 @@ TEST(a_mute_server_times_out)
 	ASSERT_EQ(f.closed, 0);
 }
 
+static void script_told(struct server *s)
+{
+	char name[64];
+	long long told = server_hear(s, name, sizeof(name));
+	long long asked;
+
+	if (strcmp(name, "cont") != 0)
+		return;
+	asked = server_hear(s, name, sizeof(name));
+	server_answer(s, told, "\"return\":{}");
+	server_answer(s, asked, "\"return\":{}");
+	(void)server_hear(s, name, sizeof(name)); /* told again; hangs up */
+}
+
+/* Goal: who tells does not wait, and leaves nothing behind, with an answer or without. */
+TEST(telling_waits_for_nothing)
+{
+	__attribute__((cleanup(tear_down))) struct fixture f;
+	struct err err = {};
+
+	set_up(&f, script_told);
+	ASSERT_OK(qmp_tell(f.qmp, "cont"));
+	ASSERT_OK(qmp_call(f.qmp, "x", NULL, 5000, NULL, &err));
+	ASSERT_OK(qmp_tell(f.qmp, "cont"));
+	while (qmp_tell(f.qmp, "cont") == 0)
+		(void)usleep(1000);
+	ASSERT_ERROR(qmp_tell(f.qmp, "cont"), EPIPE);
+}
+
 static void script_late(struct server *s)
 {
 	char name[64];
