@@ -129,7 +129,8 @@ int spec_host_gateway(const struct networks *networks, const json_t *host_config
 		      Arca__V1__ContainerSpec *spec, struct err *err)
 {
 	const struct underlay_gateway *gateway = underlay_gateway();
-	struct net_addr called = networks_host_gateway(networks, 4);
+	struct net_addr called4 = networks_host_gateway(networks, 4);
+	struct net_addr called6 = networks_host_gateway(networks, 6);
 	uint8_t bytes[NET_ADDR_BYTES_MAX];
 	Arca__V1__HostGateway *host;
 
@@ -139,9 +140,13 @@ int spec_host_gateway(const struct networks *networks, const json_t *host_config
 	if (!host)
 		return err_oom(err);
 	arca__v1__host_gateway__init(host);
-	if (called.family == 4 &&
-	    (spec_bytes(&host->v4, bytes, net_addr_to_bytes(called, bytes)) < 0 ||
+	if (called4.family == 4 &&
+	    (spec_bytes(&host->v4, bytes, net_addr_to_bytes(called4, bytes)) < 0 ||
 	     spec_bytes(&host->v4_target, gateway->host4, sizeof(gateway->host4)) < 0))
+		return err_oom(err);
+	if (called6.family == 6 &&
+	    (spec_bytes(&host->v6, bytes, net_addr_to_bytes(called6, bytes)) < 0 ||
+	     spec_bytes(&host->v6_target, gateway->host6, sizeof(gateway->host6)) < 0))
 		return err_oom(err);
 	return 1;
 }

@@ -50,6 +50,7 @@ static const struct underlay_gateway underlay_gateway_addr = {
 	.v6 = {0xfd, 0x61, 0x72, 0x63, 0x61, 0, [15] = 1},
 	.dns4 = {198, 19, 255, 3},
 	.host4 = {198, 19, 255, 1},
+	.host6 = {0xfd, 0x61, 0x72, 0x63, 0x61, 0xff, [15] = 1},
 	.uplink4 = {198, 19, 255, 2},
 };
 

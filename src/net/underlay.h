@@ -34,6 +34,7 @@ struct underlay_gateway {
 	uint8_t v6[16];	    /* fd61:7263:6100::1 */
 	uint8_t dns4[4];    /* 198.19.255.3: the host's resolver */
 	uint8_t host4[4];   /* 198.19.255.1: the host, its loopback included; see host_gateway() */
+	uint8_t host6[16];  /* fd61:7263:61ff::1: likewise, where the host has IPv6 */
 	uint8_t uplink4[4]; /* 198.19.255.2: what pasta sees as the source */
 };
 

@@ -101,6 +101,7 @@ static const char rules_text[] =
 	"		add @flows6 { ip6 saddr ct count over 8192 } drop\n"
 	"		ip daddr 198.19.255.3 udp dport 53 accept\n"
 	"		ip daddr 198.19.255.1 iifname @hostgw accept\n"
+	"		ip6 daddr fd61:7263:61ff::1 iifname @hostgw accept\n"
 	"		ip daddr { 0.0.0.0/8, 127.0.0.0/8, 198.18.0.0/15, 224.0.0.0/3 } reject "
 	"with "
 	"icmp admin-prohibited\n"

@@ -121,8 +121,15 @@ t_the_host_is_reached_by_who_asked() {
 }
 t_host_gateway_ip_is_a_daemons_option() {
 	[ -z "${NO_DAEMON:-}" ] || skip "needs a daemon of its own"
-	arcad_stop; ARCAD_ARGS=(--host-gateway-ip 10.9.8.7); arcad_start
-	has "$(drun --add-host gw:host-gateway busybox cat /etc/hosts)" "10.9.8.7	gw"
+	arcad_stop; ARCAD_ARGS=(--host-gateway-ip 10.9.8.7 --host-gateway-ip fd00:9::9); arcad_start
+	has "$(drun --add-host gw:host-gateway busybox tail -n +7 /etc/hosts)" "10.9.8.7	gw
+fd00:9::9	gw"
+	docker network create --ipv6 six >/dev/null
+	python3 -u -m http.server --bind ::1 --directory "$TESTS/images" 8933 >/dev/null 2>&1 & trap "kill $!" EXIT
+	local get="(printf 'GET / HTTP/1.0\r\n\r\n'; sleep 3) | nc -w 10 fd00:9::9 8933"
+	has "$(drun --network six --add-host gw:host-gateway busybox sh -c "$get")" make.sh
+	lacks "$(drun --network six busybox sh -c "$get" 2>&1 || true)" make.sh
+	docker network rm six >/dev/null
 }
 echo '{}' >"$ROOT/daemon.json"
 run_tests

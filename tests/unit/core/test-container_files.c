@@ -11,6 +11,7 @@
 #include "core/networks_impl.h"
 #include "core/resolv.h"
 #include "core/spec.h"
+#include "net/underlay.h"
 #include "test.h"
 
 TEST_MAIN()
@@ -309,6 +310,9 @@ TEST(host_gateway_is_for_who_asked)
 	_cleanup_json_ json_t *other = jx_parse("{\"ExtraHosts\":[\"host-gateway:1.2.3.4\"]}");
 	_cleanup_(spec_free) Arca__V1__ContainerSpec *spec = spec_new();
 	struct networks networks = {.host_gateway4 = addr_of("10.9.8.7")};
+	struct networks both = {.host_gateway4 = addr_of("10.9.8.7"),
+				.host_gateway6 = addr_of("fd00::7")};
+	_cleanup_(spec_free) Arca__V1__ContainerSpec *spec6 = spec_new();
 	struct err err = {0};
 
 	ASSERT_EQ(spec_host_gateway(&networks, other, spec, &err), 0);
@@ -317,4 +321,8 @@ TEST(host_gateway_is_for_who_asked)
 	ASSERT_EQ(memcmp(spec->host_gateway->v4.data, "\12\11\10\7", 4), 0);
 	ASSERT_EQ(memcmp(spec->host_gateway->v4_target.data, "\306\23\377\1", 4), 0);
 	ASSERT_EQ(spec->host_gateway->v6.len, 0);
+	ASSERT_EQ(spec_host_gateway(&both, asked, spec6, &err), 1);
+	ASSERT_EQ(spec6->host_gateway->v6.len, 16);
+	ASSERT_EQ(spec6->host_gateway->v6.data[15], 7);
+	ASSERT_EQ(memcmp(spec6->host_gateway->v6_target.data, underlay_gateway()->host6, 16), 0);
 }
