@@ -227,6 +227,13 @@ static struct underlay *attachments_underlay(const struct attachments *all)
 	return all->meshes->core->underlay;
 }
 
+static int attachments_plug(const struct attachments *all, const struct network_endpoint *e,
+			    struct err *err)
+{
+	return vmnet_plug(attachments_underlay(all), all->sb, e,
+			  all->reaches_host ? all->meshes->core->networks : NULL, err);
+}
+
 /* The endpoint in the request, with everybody who is there already. */
 static int begin_vmnet(struct attachments *all, const struct network_endpoint *e,
 		       Arca__V1__ContainerSpec *spec, struct err *err)
@@ -238,7 +245,7 @@ static int begin_vmnet(struct attachments *all, const struct network_endpoint *e
 
 	if (r < 0)
 		return err_oom(err);
-	r = vmnet_plug(attachments_underlay(all), all->sb, e, err);
+	r = attachments_plug(all, e, err);
 	if (r < 0)
 		return r;
 	r = attachments_join(all, e, ATTACH_NO_TUNNEL, NULL, &a);
@@ -316,7 +323,7 @@ static int begin_meshed(struct attachments *all, const struct network_endpoint *
  * @container_id: Container
  * @sb:		  Its VM; borrowed until attachments_end()
  * @endpoints:	  Claimed
- * @spec:	  Its networks are filled in
+ * @spec:	  Its networks are filled in; host_gateway: it may reach the host
  * @ret:	  attachments_end(); set on success
  * @err:	  Filled on failure
  *
@@ -334,6 +341,7 @@ int attachments_begin(struct meshes *meshes, const char *container_id, struct sa
 
 	if (!all)
 		return err_oom(err);
+	all->reaches_host = spec->host_gateway != NULL;
 	attachments_set_starting(all, true);
 	for (size_t i = 0; i < endpoints->n && r == 0; i++) {
 		const struct network_endpoint *e = &endpoints->items[i];
@@ -449,7 +457,7 @@ static int add_vmnet(struct attachments *all, const struct network_endpoint *e, 
 {
 	struct err ignored = {};
 	struct attachment *a;
-	int r = vmnet_plug(attachments_underlay(all), all->sb, e, err);
+	int r = attachments_plug(all, e, err);
 
 	if (r < 0)
 		return r;
@@ -691,6 +699,7 @@ static void resume_attach(struct attachments *all, const struct network_endpoint
  * @sb:		  Its VM; borrowed until attachments_end()
  * @endpoints:	  Claimed, as the rows have them
  * @hello:	  What the agent said
+ * @reaches_host: Whether it may, on networks that it joins from now on
  * @ret:	  attachments_end(); set on success
  * @err:	  Filled on failure
  *
@@ -701,14 +710,15 @@ static void resume_attach(struct attachments *all, const struct network_endpoint
  */
 int attachments_resume(struct meshes *meshes, const char *container_id, struct sandbox *sb,
 		       const struct network_endpoints *endpoints,
-		       const Arca__V1__HelloResponse *hello, struct attachments **ret,
-		       struct err *err)
+		       const Arca__V1__HelloResponse *hello, bool reaches_host,
+		       struct attachments **ret, struct err *err)
 {
 	struct attachments *all = attachments_new(meshes, container_id, sb);
 	int r = 0;
 
 	if (!all)
 		return err_oom(err);
+	all->reaches_host = reaches_host;
 	resume_detach(all, endpoints, hello);
 	for (size_t i = 0; i < endpoints->n && r == 0; i++)
 		r = resume_one(all, &endpoints->items[i], hello);

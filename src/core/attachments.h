@@ -33,8 +33,8 @@ int attachments_begin(struct meshes *meshes, const char *container_id, struct sa
 		      struct attachments **ret, struct err *err);
 int attachments_resume(struct meshes *meshes, const char *container_id, struct sandbox *sb,
 		       const struct network_endpoints *endpoints,
-		       const Arca__V1__HelloResponse *hello, struct attachments **ret,
-		       struct err *err);
+		       const Arca__V1__HelloResponse *hello, bool reaches_host,
+		       struct attachments **ret, struct err *err);
 int attachments_ready(struct attachments *all, const struct network_endpoints *endpoints,
 		      struct err *err);
 int attachments_add(struct attachments *all, const struct network_endpoint *endpoint,

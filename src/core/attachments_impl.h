@@ -71,6 +71,7 @@ struct attachments {
 	struct sandbox *sb; /* borrowed */
 	uint8_t keys[VM_NIC_KEYS][VM_KEY_LEN];
 	bool starting;
+	bool reaches_host;     /* asked for it with host-gateway */
 	struct attachment **v; /* owned array of references */
 	size_t n;
 };

@@ -19,6 +19,7 @@
 #include "core/containers.h"
 #include "core/jsonx.h"
 #include "core/networks.h"
+#include "core/spec.h"
 
 /* A container as its endpoints need it; what the names point at is owned. */
 struct named {
@@ -187,7 +188,7 @@ int container_networks_resume(struct container *c, struct container_run *run,
 	r = network_endpoints_load(c->cs->core->networks, &named.container, &all, err);
 	return r < 0 ? r
 		     : attachments_resume(c->cs->core->meshes, c->id, run->sb, &all, hello,
-					  &run->nets, err);
+					  spec_asks_host_gateway(c->host_config), &run->nets, err);
 }
 
 /* Of the run that goes on; the verb lock keeps it. */

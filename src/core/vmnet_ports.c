@@ -32,12 +32,14 @@ static void vmnet_fill_addr(struct net_addr addr, unsigned int bits, struct vmne
  * @underlay: Underlay
  * @sb:	      VM that runs
  * @endpoint: Claimed
+ * @hosts:    Knows what host-gateway stands for; NULL: it may not reach the host
  * @err:      Filled on failure, which leaves nothing
  *
  * Return: 0, -EINVAL if the VM has no room for another card, or negative errno
  */
 int vmnet_plug(struct underlay *underlay, struct sandbox *sb,
-	       const struct network_endpoint *endpoint, struct err *err)
+	       const struct network_endpoint *endpoint, const struct networks *hosts,
+	       struct err *err)
 {
 	struct vmnet_port port = {.network_id = endpoint->network_id,
 				  .endpoint_id = endpoint->endpoint_id,
@@ -55,6 +57,8 @@ int vmnet_plug(struct underlay *underlay, struct sandbox *sb,
 	vmnet_fill_addr(endpoint->v6, endpoint->v6_bits, &port.addr[1]);
 	vmnet_fill_addr(endpoint->gateway4, endpoint->v4_bits, &port.gateway[0]);
 	vmnet_fill_addr(endpoint->gateway6, endpoint->v6_bits, &port.gateway[1]);
+	vmnet_fill_addr(networks_host_gateway(hosts, 4), 32, &port.host[0]);
+	vmnet_fill_addr(networks_host_gateway(hosts, 6), 128, &port.host[1]);
 	r = vmnet_port_open(underlay, &port, &fd, err);
 	if (r < 0)
 		return r;

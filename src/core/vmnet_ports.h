@@ -9,6 +9,7 @@ struct sandbox;
 struct underlay;
 
 int vmnet_plug(struct underlay *underlay, struct sandbox *sb,
-	       const struct network_endpoint *endpoint, struct err *err);
+	       const struct network_endpoint *endpoint, const struct networks *hosts,
+	       struct err *err);
 int vmnet_unplug(struct underlay *underlay, struct sandbox *sb, const char *network_id,
 		 const char *endpoint_id, struct err *err);

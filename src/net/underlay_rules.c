@@ -19,7 +19,8 @@
  * connections.
  *
  * vn* are the bridges of networks without encryption (vmnet.c), of which only those of one group
- * lead outside. What passes within one is not seen here.
+ * lead outside. What passes within one is not seen here. Their members call the host by an address
+ * that is not the underlay's; what is marked is translated. (In a VM on the mesh its kernel does.)
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -101,7 +102,9 @@ static const char rules_text[] =
 	"		add @flows6 { ip6 saddr ct count over 8192 } drop\n"
 	"		ip daddr 198.19.255.3 udp dport 53 accept\n"
 	"		ip daddr 198.19.255.1 iifname @hostgw accept\n"
+	"		ip daddr 198.19.255.1 meta mark " VMNET_MARK_HOST_TEXT " accept\n"
 	"		ip6 daddr fd61:7263:61ff::1 iifname @hostgw accept\n"
+	"		ip6 daddr fd61:7263:61ff::1 meta mark " VMNET_MARK_HOST_TEXT " accept\n"
 	"		ip daddr { 0.0.0.0/8, 127.0.0.0/8, 198.18.0.0/15, 224.0.0.0/3 } reject "
 	"with "
 	"icmp admin-prohibited\n"
@@ -110,8 +113,12 @@ static const char rules_text[] =
 	"		meta nfproto ipv6 reject with icmpv6 admin-prohibited\n"
 	"		accept\n"
 	"	}\n"
-	"	chain resolver {\n"
+	"	chain destinations {\n"
 	"		type nat hook prerouting priority dstnat; policy accept;\n"
+	"		iifname \"vn*\" meta mark " VMNET_MARK_HOST_TEXT
+	" meta nfproto ipv4 dnat ip to 198.19.255.1\n"
+	"		iifname \"vn*\" meta mark " VMNET_MARK_HOST_TEXT
+	" meta nfproto ipv6 dnat ip6 to fd61:7263:61ff::1\n"
 	"		%s\n"
 	"	}\n"
 	"	chain postrouting {\n"

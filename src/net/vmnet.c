@@ -15,7 +15,9 @@
  * Each tap has a chain at its ingress, in force before the tap is up, that lets in only frames with
  * the endpoint's MAC, and ARP, IPv4 and IPv6 only from its addresses; it may announce nobody else,
  * and no router. Frames of other protocols pass, but for VLANs, which would hide what is inside.
- * So the bridge may learn addresses: they are true.
+ * So the bridge may learn addresses: they are true. What a member that may reach the host sends to
+ * the address by which it calls it is marked there, and the static rules lead it on; no mark comes
+ * over a wire. So the permission is the chain, and goes with it.
  *
  * Whether a bridge leads outside is its interface group, which the static rules ask for
  * (underlay_rules.c). Everything here is done by the underlay's thread. Hostile: every frame; only
@@ -133,6 +135,19 @@ static int vmnet_bridge_make(struct underlay *u, const char *name, const struct 
 	return 0;
 }
 
+/* To the host, by the name that the endpoint has for it. */
+static void vmnet_write_host(struct buf *text, const struct vmnet_port *port, bool six,
+			     const char *addr)
+{
+	char host[INET6_ADDRSTRLEN];
+
+	if (!port->host[six].len || port->internal)
+		return;
+	(void)inet_ntop(six ? AF_INET6 : AF_INET, port->host[six].bytes, host, sizeof(host));
+	buf_addf(text, "%s saddr %s %s daddr %s meta mark set " VMNET_MARK_HOST_TEXT " accept\n",
+		 six ? "ip6" : "ip", addr, six ? "ip6" : "ip", host);
+}
+
 static void vmnet_write_v4(struct buf *text, const struct vmnet_port *port, const char *mac)
 {
 	char addr[INET_ADDRSTRLEN];
@@ -140,6 +155,7 @@ static void vmnet_write_v4(struct buf *text, const struct vmnet_port *port, cons
 	if (!port->addr[0].len)
 		return;
 	(void)inet_ntop(AF_INET, port->addr[0].bytes, addr, sizeof(addr));
+	vmnet_write_host(text, port, false, addr);
 	buf_addf(text,
 		 "arp htype 1 arp ptype ip arp plen 4 arp saddr ether %s "
 		 "arp saddr ip { 0.0.0.0, %s } accept\n"
@@ -162,10 +178,13 @@ static void vmnet_write_v6(struct buf *text, const struct vmnet_port *port)
 	/* @th,64,128 is the target: nft calls it by a name only since 1.0.8 */
 	buf_addf(text,
 		 "icmpv6 type { nd-router-advert, nd-redirect } drop\n"
-		 "icmpv6 type nd-neighbor-advert @th,64,128 != { 0x%s, 0x%s } drop\n"
+		 "icmpv6 type nd-neighbor-advert @th,64,128 != { 0x%s, 0x%s } drop\n",
+		 hex[0], hex[1]);
+	vmnet_write_host(text, port, true, addr);
+	buf_addf(text,
 		 "ip6 saddr { %s, %s } accept\n"
 		 "ip6 saddr :: icmpv6 type { nd-neighbor-solicit, mld2-listener-report } accept\n",
-		 hex[0], hex[1], addr, local);
+		 addr, local);
 }
 
 static void vmnet_write_chain(struct buf *text, const char *tap, const struct vmnet_port *port)

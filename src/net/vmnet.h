@@ -11,9 +11,10 @@
 struct underlay;
 
 #define VMNET_MTU 9000
-#define VMNET_MTU_MAX 65521	       /* the kernel's for a tap */
-#define VMNET_GROUP_OUT_TEXT "1986293" /* of interfaces: bridges that lead outside */
-#define VMNET_GROUP_OUT 1986293	       /* the same */
+#define VMNET_MTU_MAX 65521		  /* the kernel's for a tap */
+#define VMNET_GROUP_OUT_TEXT "1986293"	  /* of interfaces: bridges that lead outside */
+#define VMNET_GROUP_OUT 1986293		  /* the same */
+#define VMNET_MARK_HOST_TEXT "0x686f7374" /* of packets to the host from who may reach it */
 
 /* An address of 4 or 16 bytes in network order; len 0: none. */
 struct vmnet_addr {
@@ -26,6 +27,7 @@ struct vmnet_port {
 	const char *network_id, *endpoint_id;
 	uint8_t mac[6];
 	struct vmnet_addr addr[2], gateway[2]; /* v4, v6 */
+	struct vmnet_addr host[2];	       /* what it calls the host; none: may not reach it */
 	unsigned int mtu;
 	bool internal; /* of the network: does not lead outside */
 	bool apart;    /* likewise: nothing passes between its members, only to the gateway */

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # networks of the driver vmnet: plain Ethernet between VMs, guarded ports, live connect, isolation, restarts
 . "$(dirname "$0")/../lib.sh"
-echo '{}' >"$ROOT/daemon.json"
+echo '{"host-gateway-ips": ["172.17.0.1", "fd00:9::9"]}' >"$ROOT/daemon.json"
 ip_of() { docker inspect -f "{{(index .NetworkSettings.Networks \"${2:-flat}\").IPAddress}}" "$1"; } # CONTAINER [NETWORK]
 mac_of() { docker inspect -f "{{(index .NetworkSettings.Networks \"${2:-flat}\").MacAddress}}" "$1"; }
 up() { docker run -d --name "$1" --network "${2:-flat}" "${@:3}" busybox sleep 3600 >/dev/null; } # NAME [NETWORK [OPTION...]]
@@ -90,6 +90,21 @@ t_the_outside_is_reached() {
 	fetches "$at" 8931 exec -i aa; fetches "$at" 8931 exec -i oo; no fetches "$at" 8931 exec -i ii
 	has "$(docker exec aa nslookup -timeout=3 localhost 198.19.255.3 2>&1 || true)" "server can't find"
 	docker rm -f oo ii >/dev/null; docker network rm in out >/dev/null
+}
+t_the_host_is_reached_by_who_asked() { # its loopback, by the names of host-gateway; by nobody else, whatever name that takes
+	local host=(--add-host gw:host-gateway) get ip n
+	python3 -u -m http.server --bind 127.0.0.1 8932 -d "$TESTS/images" >/dev/null 2>&1 & n=$!
+	python3 -u -m http.server --bind ::1 8932 -d "$TESTS/images" >/dev/null 2>&1 & trap "kill $n $!" EXIT
+	gets() { docker exec "$1" sh -c "(printf 'GET / HTTP/1.0\r\n\r\n'; sleep 3) | timeout 5 nc $2 8932" 2>&1 | grep -q make.sh; } # CONTAINER ADDRESS
+	docker network create -d vmnet --ipv6 --subnet 10.86.0.0/24 --subnet fd86::/64 dual >/dev/null; docker network create -d vmnet --internal shut >/dev/null
+	up asks dual "${host[@]}"; up plain dual; up shut shut "${host[@]}"; until_true 10 gets asks 172.17.0.1
+	has "$(docker exec asks cat /etc/hosts)" "fd00:9::9	gw"; gets asks fd00:9::9
+	for ip in 172.17.0.1 fd00:9::9 10.86.0.1 fd86::1 198.19.255.1 fd61:7263:61ff::1 ::ffff:127.0.0.1; do no gets plain "$ip"; no gets shut "$ip"; done
+	[ -n "${NO_DAEMON:-}" ] || { arcad_kill9; arcad_start; gets asks 172.17.0.1; gets asks fd00:9::9; }
+	docker network disconnect dual asks; docker network connect dual asks; gets asks 172.17.0.1; gets asks fd00:9::9; no gets plain 172.17.0.1
+	docker restart -t 0 asks >/dev/null; gets asks 172.17.0.1; ip=$(ip_of asks dual); docker rm -f asks >/dev/null
+	docker run -d --name heir --network dual --ip "$ip" busybox sleep 3600 >/dev/null; no gets heir 172.17.0.1; no gets heir fd00:9::9
+	docker rm -f plain shut heir >/dev/null; docker network rm dual shut >/dev/null
 }
 t_its_first_packet_is_not_lost() { docker run --rm --network flat busybox ping -c 1 -W 1 "$(ip_of aa)" >/dev/null; }
 t_internal_members_reach_each_other() {

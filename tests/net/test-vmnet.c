@@ -30,15 +30,16 @@ struct member {
 	const char *network, *endpoint; /* of 64 digits, these are enough */
 	uint8_t net;			/* 10.<net>.0.0/24, fd81:<net>::/64 */
 	uint8_t host;
-	bool internal;
+	bool internal, asked; /* for the host */
 	struct vm vm;
 };
 
-static struct member mem_a = {"aaaaaaaaaaaa1", "0000000000011", 81, 2, false, {-EBADF, {}}};
-static struct member mem_b = {"aaaaaaaaaaaa1", "0000000000021", 81, 3, false, {-EBADF, {}}};
-static struct member mem_c = {"bbbbbbbbbbbb1", "0000000000031", 82, 2, false, {-EBADF, {}}};
-static struct member mem_i = {"cccccccccccc1", "0000000000041", 83, 2, true, {-EBADF, {}}};
+static struct member mem_a = {"aaaaaaaaaaaa1", "0000000000011", 81, 2, false, false, {-EBADF, {}}};
+static struct member mem_b = {"aaaaaaaaaaaa1", "0000000000021", 81, 3, false, true, {-EBADF, {}}};
+static struct member mem_c = {"bbbbbbbbbbbb1", "0000000000031", 82, 2, false, false, {-EBADF, {}}};
+static struct member mem_i = {"cccccccccccc1", "0000000000041", 83, 2, true, true, {-EBADF, {}}};
 static struct vm outsider = {.fd = -EBADF};
+static const uint8_t called[4] = {10, 99, 8, 7}; /* the host, by who may reach it */
 static const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 
 static bool can_run(void)
@@ -64,6 +65,10 @@ static void port_fill(const struct member *m, struct vmnet_port *port)
 		.mtu = VMNET_MTU,
 		.internal = m->internal,
 	};
+	if (m->asked) {
+		port->host[0] = (struct vmnet_addr){.len = sizeof(called), .bits = 32};
+		memcpy(port->host[0].bytes, called, sizeof(called));
+	}
 	if (m->internal)
 		return;
 	port->gateway[0] = (struct vmnet_addr){.bytes = {10, m->net, 0, 1}, .len = 4, .bits = 24};
@@ -159,9 +164,11 @@ TEST(networks_come_up)
 	ASSERT_STREQ(in_ns(COUNT_BRIDGES), "3");
 	ASSERT_STREQ(in_ns(COUNT_CHAINS), "4");
 	/* takes nothing from the port that there is: see the next test */
-	ASSERT_ERROR(member_open(&(struct member){mem_a.network, mem_a.endpoint, 81, 9, false, {}},
-				 &err),
-		     EBUSY);
+	ASSERT_ERROR(
+		member_open(
+			&(struct member){mem_a.network, mem_a.endpoint, 81, 9, false, false, {}},
+			&err),
+		EBUSY);
 }
 
 /* Goal: also after somebody tried to open a port that there is. */
@@ -360,6 +367,26 @@ TEST(the_outside_is_reached_unless_internal)
 	ASSERT(connects(&mem_a.vm, dest, port, 10));
 	ASSERT(!connects(&mem_a.vm, underlay_gateway()->host4, port, 2));
 	ASSERT(!connects(&mem_i.vm, dest, port, 2));
+}
+
+/* Goal: the host's loopback is for the member that asked, by that name, and for no neighbour's. */
+TEST(the_host_is_reached_by_who_asked)
+{
+	const uint8_t *host = underlay_gateway()->host4;
+	_cleanup_close_ int fd = -EBADF;
+	uint16_t port;
+
+	NEEDS_RIG();
+	fd = listen_tcp("127.0.0.1", &port);
+	ASSERT(greet(&mem_a));
+	ASSERT(greet(&mem_b));
+	ASSERT(connects(&mem_b.vm, called, port, 10));
+	ASSERT(!connects(&mem_a.vm, called, port, 2));
+	ASSERT(!connects(&mem_c.vm, called, port, 2));
+	ASSERT(!connects(&mem_i.vm, called, port, 2));
+	ASSERT(!connects(&outsider, called, port, 2));
+	ASSERT(!connects(&mem_b.vm, host, port, 2));
+	ASSERT(!connects(&mem_a.vm, host, port, 2));
 }
 
 TEST(a_port_that_is_closed_carries_nothing)

@@ -22,8 +22,8 @@ int attachments_begin(struct meshes *meshes UNUSED, const char *container_id UNU
 
 int attachments_resume(struct meshes *meshes UNUSED, const char *container_id UNUSED,
 		       struct sandbox *sb UNUSED, const struct network_endpoints *endpoints UNUSED,
-		       const Arca__V1__HelloResponse *hello UNUSED, struct attachments **ret,
-		       struct err *err UNUSED)
+		       const Arca__V1__HelloResponse *hello UNUSED, bool reaches_host UNUSED,
+		       struct attachments **ret, struct err *err UNUSED)
 {
 	*ret = NULL;
 	return 0;
