@@ -11,6 +11,7 @@
  */
 #include "daemon/options.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@
 
 #include "base/cleanup.h"
 #include "base/fs.h"
+#include "base/ip_text.h"
 #include "base/str.h"
 
 #define OPTIONS_CONFIG_MAX MIB(1)
@@ -35,6 +37,7 @@ enum option_kind {
 	OPT_MTU,
 	OPT_SECONDS,  /* of long periods */
 	OPT_POOLS,    /* a list; objects in daemon.json */
+	OPT_GATEWAYS, /* a list of addresses; in daemon.json also by another key, one alone */
 	OPT_GC_CHECK, /* a word that may be left out */
 };
 
@@ -46,6 +49,9 @@ struct option {
 	size_t offset;
 	const char *help;
 };
+
+#define KEY_GATEWAY "host-gateway-ip" /* of OPT_GATEWAYS */
+#define KEY_GATEWAYS "host-gateway-ips"
 
 #define FIELD(f) offsetof(struct options, f)
 
@@ -91,7 +97,7 @@ static const struct option options_table[] = {
 	{"default-address-pool", 0, "default-address-pools", OPT_POOLS, FIELD(address_pools),
 	 "base=PREFIX,size=BITS: where networks get their subnets from (repeatable)"},
 	{"bip", 0, "bip", OPT_STRING, FIELD(bip), "Gateway and prefix of the default bridge"},
-	{"host-gateway-ip", 0, "host-gateway-ips", OPT_LIST, FIELD(host_gateways),
+	{"host-gateway-ip", 0, KEY_GATEWAYS, OPT_GATEWAYS, FIELD(host_gateways),
 	 "What host-gateway in --add-host stands for, one of a family (the default bridge's "
 	 "gateway)"},
 	{"icc", 0, "icc", OPT_BOOL, FIELD(icc),
@@ -246,6 +252,22 @@ static uint64_t options_number_max(enum option_kind kind)
 	}
 }
 
+static int options_add_gateway(struct option_list *list, const char *value, struct err *err)
+{
+	char why[IP_TEXT_WHY_MAX];
+
+	if (ip_text_check(value, why) < 0)
+		return err_user(err, ERR_INVALID,
+				"invalid argument \"%s\" for \"--" KEY_GATEWAY "\" flag: %s", value,
+				why);
+	if (strchr(value, '%')) /* dockerd writes it into /etc/hosts as it is */
+		return err_user(err, ERR_INVALID,
+				"invalid argument \"%s\" for \"--" KEY_GATEWAY
+				"\" flag: a zone is nobody's in a VM",
+				value);
+	return options_add(list, value, err);
+}
+
 static int options_set(struct options *opts, const struct option *o, const char *value,
 		       struct err *err)
 {
@@ -260,6 +282,8 @@ static int options_set(struct options *opts, const struct option *o, const char 
 	case OPT_LIST:
 	case OPT_POOLS:
 		return options_add(field, value, err);
+	case OPT_GATEWAYS:
+		return options_add_gateway(field, value, err);
 	case OPT_BOOL:
 		*(bool *)field = str_bool(value);
 		return 0;
@@ -356,6 +380,71 @@ static int options_apply_pools(struct options *opts, const struct option *o, jso
 	return 0;
 }
 
+static int options_refuse_file(const struct options *opts, const char *why, struct err *err)
+{
+	return err_user(err, ERR_INVALID, "unable to configure arcad with file %s: %s",
+			opts->config_file, why);
+}
+
+/* One of the list; "" and null are none. */
+static int options_apply_gateway(struct options *opts, json_t *item, struct err *err)
+{
+	const char *value = json_string_value(item);
+	_cleanup_free_ char *text = NULL;
+	char why[IP_TEXT_WHY_MAX];
+
+	if (json_is_null(item) || (value && !*value))
+		return 0;
+	if (!value)
+		return err_user(err, ERR_INVALID,
+				"the value of \"" KEY_GATEWAYS "\" has the wrong type");
+	if (ip_text_check(value, why) == 0)
+		return options_add_gateway(&opts->host_gateways, value, err);
+	text = str_format("invalid JSON: %s", why);
+	return text ? options_refuse_file(opts, text, err) : err_oom(err);
+}
+
+/* By the older key, which knows other words and takes no zone; an IPv4-mapped one is IPv4. */
+static int options_apply_gateway_alone(struct options *opts, json_t *item, struct err *err)
+{
+	const char *value = json_string_value(item);
+	_cleanup_free_ char *text = NULL;
+	char why[IP_TEXT_WHY_MAX], four[INET_ADDRSTRLEN];
+	struct in6_addr six;
+
+	if (json_is_null(item) || (value && !*value))
+		return 0;
+	if (!value)
+		return err_user(err, ERR_INVALID,
+				"the value of \"" KEY_GATEWAY "\" has the wrong type");
+	if (ip_text_check(value, why) < 0 || strchr(value, '%')) {
+		text = str_format("invalid JSON: invalid IP address: %s", value);
+		return text ? options_refuse_file(opts, text, err) : err_oom(err);
+	}
+	if (inet_pton(AF_INET6, value, &six) == 1 && IN6_IS_ADDR_V4MAPPED(&six))
+		value = inet_ntop(AF_INET, six.s6_addr + 12, four, sizeof(four));
+	return options_add_gateway(&opts->host_gateways, value, err);
+}
+
+static int options_apply_gateways(struct options *opts, const char *key, json_t *value,
+				  struct err *err)
+{
+	json_t *item;
+	size_t i;
+	int r = 0;
+
+	if (str_eq(key, KEY_GATEWAY))
+		return options_apply_gateway_alone(opts, value, err);
+	if (!json_is_array(value) && !json_is_null(value))
+		return err_user(err, ERR_INVALID, "the value of \"%s\" has the wrong type", key);
+	json_array_foreach (value, i, item) {
+		r = options_apply_gateway(opts, item, err);
+		if (r < 0)
+			break;
+	}
+	return r;
+}
+
 static int options_apply_json(struct options *opts, const struct option *o, json_t *value,
 			      struct err *err)
 {
@@ -414,6 +503,17 @@ static bool options_key_ignored(const char *key)
 	return false;
 }
 
+static const struct option *options_by_key(const char *key)
+{
+	if (str_eq(key, KEY_GATEWAY))
+		key = KEY_GATEWAYS;
+	for (size_t i = 0; i < ARRAY_SIZE(options_table); i++) {
+		if (options_table[i].key && str_eq(options_table[i].key, key))
+			return &options_table[i];
+	}
+	return NULL;
+}
+
 static int options_apply_file(struct options *opts, json_t *file, const bool *given,
 			      struct err *err)
 {
@@ -421,7 +521,7 @@ static int options_apply_file(struct options *opts, json_t *file, const bool *gi
 	json_t *value;
 
 	json_object_foreach (file, key, value) {
-		const struct option *o = NULL;
+		const struct option *o = options_by_key(key);
 		int r;
 
 		if (str_eq(key, "proxies") && json_is_object(value)) {
@@ -429,10 +529,6 @@ static int options_apply_file(struct options *opts, json_t *file, const bool *gi
 			if (r < 0)
 				return r;
 			continue;
-		}
-		for (size_t i = 0; i < ARRAY_SIZE(options_table) && !o; i++) {
-			if (options_table[i].key && str_eq(options_table[i].key, key))
-				o = &options_table[i];
 		}
 		if (!o && options_key_ignored(key)) {
 			log_warn("daemon.json: \"%s\" has no effect in Arca", key);
@@ -449,7 +545,8 @@ static int options_apply_file(struct options *opts, json_t *file, const bool *gi
 				"the following directives are specified both as a flag and in "
 				"the configuration file: %s",
 				key);
-		r = options_apply_json(opts, o, value, err);
+		r = o->kind == OPT_GATEWAYS ? options_apply_gateways(opts, key, value, err)
+					    : options_apply_json(opts, o, value, err);
 		if (r < 0)
 			return r;
 	}
@@ -476,7 +573,14 @@ static int options_read_file(struct options *opts, const bool *given, struct err
 			err, ERR_INVALID, "unable to configure arcad with file %s: line %d: %s",
 			opts->config_file, file ? 1 : why.line, file ? "not an object" : why.text);
 	}
-	r = options_apply_file(opts, file, given, err);
+	if (json_object_get(file, KEY_GATEWAY) && json_object_get(file, KEY_GATEWAYS))
+		r = options_refuse_file(opts,
+					KEY_GATEWAY
+					" and " KEY_GATEWAYS
+					" must not both be specified in the config file",
+					err);
+	else
+		r = options_apply_file(opts, file, given, err);
 	json_decref(file);
 	return r;
 }
@@ -495,6 +599,21 @@ static int options_default(char **field, const char *as_root, const char *as_use
 		*field = str_format("%s/%s", runtime ? runtime : "/tmp", as_user);
 	}
 	return *field ? 0 : err_oom(err);
+}
+
+static int options_check_gateways(const struct options *opts, struct err *err)
+{
+	unsigned int n[2] = {0}; /* IPv4, IPv6 */
+
+	for (size_t i = 0; i < opts->host_gateways.n; i++) {
+		bool six = strchr(opts->host_gateways.items[i], ':') != NULL;
+
+		if (++n[six] > 1)
+			return err_user(err, ERR_INVALID,
+					"only one %s host gateway IP address can be specified",
+					six ? "IPv6" : "IPv4");
+	}
+	return 0;
 }
 
 static int options_fill_defaults(struct options *opts, struct err *err)
@@ -552,6 +671,8 @@ int options_parse(struct options *opts, int argc, char **argv, struct err *err)
 			    "~/.config/arca/daemon.json", err);
 	if (r == 0)
 		r = options_read_file(opts, given, err);
+	if (r == 0)
+		r = options_check_gateways(opts, err);
 	if (r < 0)
 		return r;
 	return options_fill_defaults(opts, err);
@@ -575,7 +696,8 @@ void options_done(struct options *opts)
 
 		if (options_table[i].kind == OPT_STRING)
 			free(*(char **)field);
-		else if (options_table[i].kind == OPT_LIST || options_table[i].kind == OPT_POOLS)
+		else if (options_table[i].kind == OPT_LIST || options_table[i].kind == OPT_POOLS ||
+			 options_table[i].kind == OPT_GATEWAYS)
 			options_list_done(field);
 	}
 	*opts = (struct options){0};

@@ -22,7 +22,7 @@ enum gc_check { GC_CHECK_NONE, GC_CHECK_QUICK, GC_CHECK_FULL, GC_CHECK_REPAIR };
 struct options {
 	struct option_list hosts, labels, log_opts, registry_mirrors, insecure_registries;
 	struct option_list address_pools; /* "base=10.0.0.0/8,size=24" */
-	struct option_list host_gateways; /* addresses */
+	struct option_list host_gateways; /* addresses, one of a family at most */
 	char *bip;			  /* owned; NULL: Docker's */
 	unsigned int mtu;		  /* of the default bridge; 0: 1500 */
 	bool icc;			  /* containers there reach each other */

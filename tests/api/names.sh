@@ -130,6 +130,8 @@ fd00:9::9	gw"
 	has "$(drun --network six --add-host gw:host-gateway busybox sh -c "$get")" make.sh
 	lacks "$(drun --network six busybox sh -c "$get" 2>&1 || true)" make.sh
 	docker network rm six >/dev/null
+	arcad_stop; ARCAD_ARGS=(); echo '{"host-gateway-ip": "10.9.8.6"}' >"$ROOT/daemon.json"; arcad_start
+	eq "$(drun --network none --add-host gw:host-gateway busybox tail -n +7 /etc/hosts)" "10.9.8.6	gw"
 }
 echo '{}' >"$ROOT/daemon.json"
 run_tests

@@ -2,6 +2,7 @@
 #include "daemon/options.h"
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -83,6 +84,102 @@ TEST(options_read_host_gateways)
 	ASSERT_STREQ(opts.host_gateways.items[1], "fd00::1");
 	ASSERT_OK(parse_file(&file, "{\"host-gateway-ips\":[\"10.1.1.1\"]}", &err));
 	ASSERT_STREQ(file.host_gateways.items[0], "10.1.1.1");
+}
+
+/* Goal: what dockerd 28.5.2 refuses, in its words; after the file's name where they name it. */
+TEST(options_refuse_bad_host_gateways)
+{
+	static const struct {
+		const char *flag[2], *file, *why;
+	} bad[] = {
+		{{"1.2.3"},
+		 NULL,
+		 "invalid argument \"1.2.3\" for \"--host-gateway-ip\" flag: "
+		 "ParseAddr(\"1.2.3\"): IPv4 address too short"},
+		{{"1.2.3.4", "bad"},
+		 NULL,
+		 "invalid argument \"bad\" for \"--host-gateway-ip\" flag: ParseAddr(\"bad\"): "
+		 "unable to parse IP"},
+		{{"1.2.3.4", "1.2.3.5"},
+		 NULL,
+		 "only one IPv4 host gateway IP address can be specified"},
+		{{"::1", "::2"}, NULL, "only one IPv6 host gateway IP address can be specified"},
+		{{NULL},
+		 "{\"host-gateway-ip\":\"1.2.3.04\"}",
+		 ": invalid JSON: invalid IP address: 1.2.3.04"},
+		{{NULL},
+		 "{\"host-gateway-ip\":\"1.2.3.4,::1\"}",
+		 ": invalid JSON: invalid IP address: 1.2.3.4,::1"},
+		{{NULL},
+		 "{\"host-gateway-ips\":[\"::1\",\"1.2.3.4,::1\"]}",
+		 ": invalid JSON: ParseAddr(\"1.2.3.4,::1\"): unexpected character (at \",::1\")"},
+		{{NULL},
+		 "{\"host-gateway-ips\":[\"1.2.3.4\",\"1.2.3.4\"]}",
+		 "only one IPv4 host gateway IP address can be specified"},
+		{{NULL},
+		 "{\"host-gateway-ip\":null,\"host-gateway-ips\":[]}",
+		 ": host-gateway-ip and host-gateway-ips must not both be specified in the config "
+		 "file"},
+		{{NULL},
+		 "{\"host-gateway-ip\":[\"1.2.3.4\"]}",
+		 "the value of \"host-gateway-ip\" has the wrong type"},
+		{{NULL},
+		 "{\"host-gateway-ips\":\"1.2.3.4\"}",
+		 "the value of \"host-gateway-ips\" has the wrong type"},
+		{{NULL},
+		 "{\"host-gateway-ips\":[7]}",
+		 "the value of \"host-gateway-ips\" has the wrong type"},
+		{{NULL},
+		 "{\"host-gateway-ip\":\"::1%lo\"}",
+		 ": invalid JSON: invalid IP address: ::1%lo"},
+	};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		_cleanup_(options_done) struct options opts = {0};
+		struct err err = {0};
+		int r = bad[i].file ? parse_file(&opts, bad[i].file, &err)
+				    : PARSE(&opts, &err, (char *)"--host-gateway-ip",
+					    (char *)bad[i].flag[0], (char *)"--host-gateway-ip",
+					    (char *)(bad[i].flag[1] ? bad[i].flag[1] : "::9"));
+
+		ASSERT(r < 0);
+		ASSERT_EQ(err.kind, ERR_INVALID);
+		ASSERT(strlen(err.msg) >= strlen(bad[i].why));
+		ASSERT_STREQ(err.msg + strlen(err.msg) - strlen(bad[i].why), bad[i].why);
+		ASSERT(*bad[i].why == ':'
+			       ? strncmp(err.msg, "unable to configure arcad with file ", 36) == 0
+			       : strlen(err.msg) == strlen(bad[i].why));
+	}
+}
+
+/* Goal: both keys of daemon.json, as dockerd 28 has them; none where nothing is said. */
+TEST(options_read_host_gateways_by_either_key)
+{
+	static const struct {
+		const char *file, *first;
+	} good[] = {
+		{"{\"host-gateway-ip\":\"10.1.1.1\"}", "10.1.1.1"},
+		{"{\"host-gateway-ip\":\"fd00::1\"}", "fd00::1"},
+		{"{\"host-gateway-ip\":\"::ffff:10.1.1.1\"}", "10.1.1.1"},
+		{"{\"host-gateway-ip\":\"\"}", NULL},
+		{"{\"host-gateway-ip\":null}", NULL},
+		{"{\"host-gateway-ips\":null}", NULL},
+		{"{\"host-gateway-ips\":[]}", NULL},
+		{"{\"host-gateway-ips\":[\"\",null,\"fd00::1\",\"10.1.1.1\"]}", "fd00::1"},
+	};
+	_cleanup_(options_done) struct options both = {0};
+	struct err err = {0};
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		_cleanup_(options_done) struct options opts = {0};
+
+		ASSERT_OK(parse_file(&opts, good[i].file, &err));
+		ASSERT_EQ(opts.host_gateways.n > 0, good[i].first != NULL);
+		if (good[i].first)
+			ASSERT_STREQ(opts.host_gateways.items[0], good[i].first);
+	}
+	ASSERT(PARSE(&both, &err, (char *)"--host-gateway-ips", (char *)"10.1.1.1") < 0);
+	ASSERT_STREQ(err.msg, "unknown flag: --host-gateway-ips");
 }
 
 /* Goal: dockerd's way of writing pools, in both places. */
