@@ -119,6 +119,19 @@ t_the_host_is_reached_by_who_asked() {
 	has "$(drun --add-host gw:host-gateway busybox sh -c "$get gw $port")" make.sh
 	lacks "$(drun busybox sh -c "$get 172.17.0.1 $port" 2>&1 || true)" make.sh
 }
+t_half_closed_connections_are_answered() { # to the host and outside: the client ends its side, then the server answers once and ends
+	[ -z "${NO_DAEMON:-}" ] || skip "needs a host of its own"
+	[ "$(pasta --version | head -1)" != "pasta unknown version" ] || skip "Debian 12's pasta does not answer them: docs/design/underlay.md"
+	python3 -c 'import socket
+s = socket.create_server(("", 8934))
+while True:
+    c = s.accept()[0]; n = len(b"".join(iter(lambda: c.recv(4096), b""))); c.sendall(b"got %d\n" % n); c.close()' >/dev/null 2>&1 & trap "kill $!" EXIT
+	local to out; docker run -d --name cc --add-host gw:host-gateway busybox sleep 1000 >/dev/null
+	for to in gw 192.0.2.2; do
+		out=$(docker exec cc sh -c "for i in \$(seq 10); do echo hello | timeout 3 nc $to 8934 || echo ended with \$?; done"); eq "$(uniq -c <<<"$out" | xargs)" "10 got 6"
+	done
+	clean
+}
 t_host_gateway_ip_is_a_daemons_option() {
 	[ -z "${NO_DAEMON:-}" ] || skip "needs a daemon of its own"
 	arcad_stop; ARCAD_ARGS=(--host-gateway-ip 10.9.8.7 --host-gateway-ip fd00:9::9); arcad_start
