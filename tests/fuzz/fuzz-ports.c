@@ -81,7 +81,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	route.container4 = (struct net_addr){data[0] & 1 ? 4 : 0, 9};
 	route.container6 = (struct net_addr){data[0] & 2 ? 6 : 0, 9};
 	route.host_has_ipv6 = data[0] & 4;
-	route.bind = (struct net_addr){data[0] & 8 ? 4 : 0, data[0] & 16 ? 0x7f000001 : 0};
+	if (data[0] & 8)
+		route.bind = (struct net_addr){4, data[0] & 16 ? 0x7f000001 : 0};
+	route.bind_not6 = data[0] & 32;
 	route.ephemeral = (struct port_ephemeral){FIRST, LAST, 0, LAST};
 	if (container_config_normalise(body, &config, &err) < 0 ||
 	    container_host_config_normalise(body, &host_config, &err) < 0 ||
