@@ -86,7 +86,7 @@ t_a_helper_that_was_killed() { # beside a daemon it is started again
 t_without_a_daemon() {
 	arcad_stop; agrees; has "$(check | row daemon)" none
 	kill -9 "$(pid_of forward)"; differs forwarder - "it does not run" 2; has "$(fails check | row ports)" "a port is not published"
-	kill -9 "$(pid_of pasta)"; has "$(fails check | row pasta)" "pasta does not run"
+	kill -9 "$(pid_of pasta)"; until_true 5 eval 'has "$(fails check | row pasta)" "pasta does not run"'
 	arcad_start; in_the_end agrees
 	arcad_kill9; agrees; arcad_start; agrees
 }
