@@ -12,8 +12,11 @@
  *	target	{underlay's gateway : address}	where forwarded ports arrive
  *	host	{in . address : address}	what a container calls the host, and what that is
  *	quiet	{port}				WireGuard begins no handshake from it for now
+ *	linked	{in . out . peer}		answers between a container and a peer
+ *	open	{in . out . peer . protocol . port}	which ports may be connected to
  *
- *	v<n> <-> wg<n>	peers; WireGuard lets nobody send from an address that is not his
+ *	v<n> <-> wg<n>	peers; WireGuard lets nobody send from an address that is not his. Where
+ *			members are kept apart, not by `pairs` but as `linked` and `open` have it
  *	v<n> -> NIC	not from internal networks; leaves with the VM's address
  *	NIC -> v<n>	answers, and what the underlay's gateway connects to; the container sees its
  *			network's gateway as the client
@@ -42,9 +45,13 @@
 /* nft(8)'s include/datatype.h; parts of a concatenation have 6 bits each */
 #define TYPE_IPADDR 7
 #define TYPE_IP6ADDR 8
+#define TYPE_INET_PROTOCOL 12
 #define TYPE_INET_SERVICE 13
 #define TYPE_IFINDEX 20
 #define TYPE_CONCAT(a, b) ((a) << 6 | (b))
+
+#define TYPE_LINK TYPE_CONCAT(TYPE_CONCAT(TYPE_IFINDEX, TYPE_IFINDEX), TYPE_IPADDR)
+#define TYPE_OPEN TYPE_CONCAT(TYPE_CONCAT(TYPE_LINK, TYPE_INET_PROTOCOL), TYPE_INET_SERVICE)
 
 #define IP4_SOURCE 12
 #define IP4_DESTINATION 16
@@ -64,6 +71,8 @@ static const struct nft_set firewall_sets[] = {
 	{"host4", TYPE_CONCAT(TYPE_IFINDEX, TYPE_IPADDR), 8, TYPE_IPADDR, 4},
 	{"host6", TYPE_CONCAT(TYPE_IFINDEX, TYPE_IP6ADDR), 20, TYPE_IP6ADDR, 16},
 	{"quiet", TYPE_INET_SERVICE, 2, 0, 0, true},
+	{"linked", TYPE_LINK, 12, 0, 0},
+	{"open", TYPE_OPEN, 20, 0, 0},
 };
 
 static const struct nft_chain firewall_chains[] = {
@@ -224,6 +233,32 @@ static void firewall_input(struct netlink_batch *b)
 	rule_end(b, at, NF_DROP);
 }
 
+static void match_link(struct netlink_batch *b, uint32_t peer_offset)
+{
+	match_u8(b, NFT_META_NFPROTO, NFT_CMP_EQ, NFPROTO_IPV4);
+	nft_meta(b, NFT_META_IIF, NFT_REG(0));
+	nft_meta(b, NFT_META_OIF, NFT_REG(1));
+	nft_payload(b, NFT_PAYLOAD_NETWORK_HEADER, peer_offset, 4, NFT_REG(2));
+}
+
+/* From a peer, or to one. A fragment has no port, but is put together before it comes here. */
+static void firewall_forward_linked(struct netlink_batch *b, uint32_t peer_offset)
+{
+	size_t at = rule(b, "forward");
+
+	match_link(b, peer_offset);
+	nft_lookup(b, "linked", NFT_REG(0), 0);
+	match_ct(b, NFT_CT_STATE,
+		 NF_CT_STATE_BIT(IP_CT_ESTABLISHED) | NF_CT_STATE_BIT(IP_CT_RELATED));
+	rule_end(b, at, NF_ACCEPT);
+	at = rule(b, "forward");
+	match_link(b, peer_offset);
+	nft_meta(b, NFT_META_L4PROTO, NFT_REG(3));
+	nft_payload(b, NFT_PAYLOAD_TRANSPORT_HEADER, UDP_DESTINATION_PORT, 2, NFT_REG(4));
+	nft_lookup(b, "open", NFT_REG(0), 0);
+	rule_end(b, at, NF_ACCEPT);
+}
+
 static void firewall_forward(struct netlink_batch *b)
 {
 	size_t at = rule(b, "forward");
@@ -240,6 +275,8 @@ static void firewall_forward(struct netlink_batch *b)
 	match_pair(b);
 	match_ct(b, NFT_CT_STATUS, IPS_DST_NAT);
 	rule_end(b, at, NF_ACCEPT);
+	firewall_forward_linked(b, IP4_SOURCE);
+	firewall_forward_linked(b, IP4_DESTINATION);
 }
 
 /* What comes from the underlay's gateway goes to the container, but for ICMP. */
@@ -317,8 +354,10 @@ static void firewall_pair(struct netlink_batch *b, bool add, uint32_t in, uint32
 
 static void firewall_put_way(struct netlink_batch *b, bool add, const struct firewall_way *way)
 {
-	firewall_pair(b, add, way->container, way->mesh);
-	firewall_pair(b, add, way->mesh, way->container);
+	if (!way->apart) {
+		firewall_pair(b, add, way->container, way->mesh);
+		firewall_pair(b, add, way->mesh, way->container);
+	}
 	if (way->nic) {
 		firewall_pair(b, add, way->container, way->nic);
 		firewall_pair(b, add, way->nic, way->container);
@@ -366,6 +405,44 @@ int firewall_set(struct netlink *nl, const struct firewall_entry *old,
 		firewall_put_way(&b, true, &wanted->way);
 		firewall_put_maps(&b, true, wanted);
 	}
+	nft_end(&b);
+	return netlink_send(nl, &b);
+}
+
+static void firewall_put_open(struct netlink_batch *b, bool add, const uint32_t way[2],
+			      const uint8_t *peer, const uint32_t *ports, size_t n)
+{
+	uint8_t key[20] = {};
+
+	memcpy(key, way, 8);
+	memcpy(key + 8, peer, 4);
+	nft_element(b, add, FIREWALL_FAMILY, FIREWALL_TABLE, "linked", key, 12, NULL, 0, 0);
+	for (size_t i = 0; i < n; i++) {
+		const uint16_t port = htons((uint16_t)ports[i]);
+
+		key[12] = (uint8_t)FIREWALL_PORT_PROTOCOL(ports[i]);
+		memcpy(key + 16, &port, sizeof(port));
+		nft_element(b, add, FIREWALL_FAMILY, FIREWALL_TABLE, "open", key, sizeof(key), NULL,
+			    0, 0);
+	}
+}
+
+/**
+ * firewall_set_link() - Open ports between a container and one of its peers, or close them
+ * @nl:	  NETLINK_NETFILTER in the VM's own namespace
+ * @add:  Which
+ * @link: What; on a way that is apart
+ *
+ * Return: 0, or negative errno with nothing changed
+ */
+int firewall_set_link(struct netlink *nl, bool add, const struct firewall_link *link)
+{
+	const uint32_t in[2] = {link->mesh, link->container}, out[2] = {in[1], in[0]};
+	_cleanup_batch_ struct netlink_batch b = {};
+
+	nft_begin(&b);
+	firewall_put_open(&b, add, in, link->peer, link->ports_in, link->n_in);
+	firewall_put_open(&b, add, out, link->peer, link->ports_out, link->n_out);
 	nft_end(&b);
 	return netlink_send(nl, &b);
 }

@@ -22,7 +22,20 @@ struct firewall_way {
 	uint32_t container; /* v<n> */
 	uint32_t mesh;	    /* wg<n> */
 	uint32_t nic;	    /* 0: internal, or a VM without one */
+	bool apart;	    /* peers are not reached but by links */
 };
+
+/* What is open between a container and one peer. */
+struct firewall_link {
+	uint32_t container, mesh;
+	const uint8_t *peer; /* IPv4 address */
+	/* FIREWALL_PORT; of the container, by the peer; and the other way round */
+	const uint32_t *ports_in, *ports_out;
+	size_t n_in, n_out;
+};
+
+#define FIREWALL_PORT(protocol, port) ((uint32_t)(protocol) << 16 | (port))
+#define FIREWALL_PORT_PROTOCOL(p) ((p) >> 16)
 
 /* A network of the firewall's: everything that is set for it. */
 struct firewall_entry {
@@ -36,5 +49,6 @@ struct firewall_entry {
 int firewall_boot(struct netlink *nl);
 int firewall_set(struct netlink *nl, const struct firewall_entry *old,
 		 const struct firewall_entry *wanted);
+int firewall_set_link(struct netlink *nl, bool add, const struct firewall_link *link);
 int firewall_quiet(struct netlink *nl, uint16_t port, unsigned int timeout_ms);
 int firewall_redirect_names(struct netlink *nl, uint16_t udp_port, uint16_t tcp_port);

@@ -13,7 +13,7 @@
  *	mesh	WireGuard interface and key	network_mesh.c
  *	links	pair of interfaces, addresses	network_links.c
  *	way	elements of the firewall's sets	firewall.c
- *	peers					network_peers.c
+ *	peers					network_peers.c, network_linked.c
  *
  * In a network of many the last step may come later: network_hold.c.
  *
@@ -177,8 +177,17 @@ static void network_fill_firewall(const struct networks *nets, const struct netw
 	(void)network_parse_address(&host->v6_target, 16, &e->host_target[1]);
 }
 
-static int network_set_firewall(struct networks *nets, struct network *n,
-				const struct firewall_entry *wanted, struct err *err)
+/**
+ * network_set_firewall() - What the firewall has for a network from now on
+ * @nets:   All networks
+ * @n:	    Network
+ * @wanted: NULL: nothing
+ * @err:    Filled on failure
+ *
+ * Return: 0, or negative errno with nothing changed
+ */
+int network_set_firewall(struct networks *nets, struct network *n,
+			 const struct firewall_entry *wanted, struct err *err)
 {
 	int r = firewall_set(&nets->filter, n->has_firewall ? &n->firewall : NULL, wanted);
 
@@ -344,8 +353,10 @@ static int network_make(struct networks *nets, struct network *n,
 
 static void network_free(struct networks *nets, struct network *n)
 {
-	if (n->has_firewall)
+	if (n->has_firewall) {
+		network_linked_close_all(nets, n);
 		(void)network_set_firewall(nets, n, NULL, NULL); /* all of it was there */
+	}
 	network_hold_drop(n);
 	network_mesh_drop(nets, n);
 	network_links_drop(nets, n);

@@ -32,7 +32,11 @@ struct network_peer {
 	struct link_address endpoint; /* of its VM, on the underlay */
 	uint16_t port;
 	struct link_address address[2]; /* v4, v6; .len = 0: none */
-	bool in_force;			/* the kernel has taken it */
+	bool linked;			/* reached by ports only: network_linked.c */
+	uint32_t *ports[2];		/* owned; of this container, of the peer's; FIREWALL_PORT */
+	size_t n_ports[2];
+	bool open;     /* the firewall lets those ports pass */
+	bool in_force; /* the kernel has taken it */
 	bool leaving;
 	UT_hash_handle hh;
 };
@@ -84,6 +88,8 @@ int network_attach_all(struct networks *nets, struct container *c,
 		       const Arca__V1__ContainerSpec *spec, struct err *err);
 int network_set_default(struct networks *nets, struct network *n, bool six, bool is_default,
 			struct err *err);
+int network_set_firewall(struct networks *nets, struct network *n,
+			 const struct firewall_entry *wanted, struct err *err);
 void network_detach(struct networks *nets, struct network *n);
 void network_detach_all(struct networks *nets, const struct container *c, bool vm_ends);
 
@@ -122,6 +128,14 @@ int network_set_peers(struct networks *nets, struct network *n,
 int network_keep_peers(struct network *n, const struct network_peers_change *change,
 		       struct err *err);
 void network_forget_peers(struct network *n);
+
+/* network_linked.c */
+int network_linked_check(const Arca__V1__Peer *spec, struct err *err);
+int network_linked_copy(const Arca__V1__Peer *spec, struct network_peer *p);
+bool network_linked_same(const Arca__V1__Peer *spec, const struct network_peer *p);
+int network_linked_open(struct networks *nets, struct network *n);
+int network_linked_close(struct networks *nets, const struct network *n, struct network_peer *p);
+void network_linked_close_all(struct networks *nets, const struct network *n);
 
 /* network_hold.c */
 void network_hold(struct networks *nets, struct network *n);

@@ -10,7 +10,9 @@
  * those that a network which is held begins with (network_hold.c).
  *
  * A peer without a key is one that this container is not to reach, nor to be reached by: it has
- * names (names.c), and the kernel never hears of it.
+ * names (names.c), and the kernel never hears of it. One with a linked key is reached by some ports
+ * only: the firewall hears of those before the kernel has the key, and forgets them after it has
+ * lost it (network_linked.c).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -25,6 +27,8 @@
 static void peer_free(struct network_peer *p)
 {
 	free(p->endpoint_id);
+	free(p->ports[0]);
+	free(p->ports[1]);
 	free(p);
 }
 DEFINE_CLEANUP(struct network_peer *, peer_free)
@@ -39,14 +43,14 @@ static struct network_peer *peer_find(const struct network *n, const char *endpo
 
 static bool peer_is_reached(const Arca__V1__Peer *spec)
 {
-	return spec->public_key.len > 0;
+	return spec->public_key.len > 0 || spec->linked_key.len > 0;
 }
 
 static bool peer_same(const struct network_peer *a, const struct network_peer *b)
 {
 	return memcmp(a->public_key, b->public_key, sizeof(a->public_key)) == 0 &&
 	       memcmp(&a->endpoint, &b->endpoint, sizeof(a->endpoint)) == 0 && a->port == b->port &&
-	       memcmp(a->address, b->address, sizeof(a->address)) == 0;
+	       memcmp(a->address, b->address, sizeof(a->address)) == 0 && a->linked == b->linked;
 }
 
 static int peer_send(struct networks *nets, struct wireguard_batch *batch,
@@ -103,7 +107,8 @@ static void peers_mark_leaving(const struct network *n, const struct network_pee
 		p = peer_find(n, change->set[i]->endpoint_id);
 		if (p)
 			p->leaving = network_parse_peer(change->set[i], &wanted, NULL) < 0 ||
-				     !peer_same(p, &wanted);
+				     !peer_same(p, &wanted) ||
+				     !network_linked_same(change->set[i], p);
 	}
 }
 
@@ -144,6 +149,14 @@ static int peers_remove(struct networks *nets, struct network *n)
 	HASH_ITER (hh, n->peers, p, next) {
 		if (!p->leaving)
 			continue;
+		p->in_force = false;
+		r = network_linked_close(nets, n, p);
+		if (r < 0)
+			return r;
+	}
+	HASH_ITER (hh, n->peers, p, next) {
+		if (!p->leaving)
+			continue;
 		HASH_DEL(n->peers, p);
 		peer_free(p);
 	}
@@ -161,7 +174,7 @@ static int peers_insert(struct network *n, const Arca__V1__Peer *spec)
 	if (!p)
 		return -ENOMEM;
 	p->endpoint_id = strdup(spec->endpoint_id);
-	if (!p->endpoint_id)
+	if (!p->endpoint_id || network_linked_copy(spec, p) < 0)
 		return -ENOMEM;
 	(void)network_parse_peer(spec, p, NULL); /* was checked */
 	HASH_ADD_KEYPTR(hh, n->peers, p->endpoint_id, strlen(p->endpoint_id), p);
@@ -270,6 +283,8 @@ int network_set_peers(struct networks *nets, struct network *n,
 	r = peers_remove(nets, n);
 	if (r == 0)
 		r = peers_insert_all(n, change);
+	if (r == 0)
+		r = network_linked_open(nets, n);
 	if (r == 0)
 		r = peers_add(nets, n);
 	if (r == 0 && change->poke)

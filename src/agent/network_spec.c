@@ -110,7 +110,7 @@ int network_parse(const Arca__V1__NetworkAttach *spec, struct network *n, struct
 }
 
 /**
- * network_parse_peer() - A peer out of a message, but for its id
+ * network_parse_peer() - A peer out of a message, but for its id and its ports
  * @spec: Message
  * @peer: Peer, at the other end of a tunnel
  * @err:  Filled on failure
@@ -119,14 +119,18 @@ int network_parse(const Arca__V1__NetworkAttach *spec, struct network *n, struct
  */
 int network_parse_peer(const Arca__V1__Peer *spec, struct network_peer *peer, struct err *err)
 {
-	if (str_empty(spec->endpoint_id) || spec->public_key.len != WIREGUARD_KEY_LEN ||
-	    spec->port == 0 || spec->port > UINT16_MAX ||
+	const ProtobufCBinaryData *key =
+		spec->linked_key.len ? &spec->linked_key : &spec->public_key;
+
+	if (str_empty(spec->endpoint_id) || key->len != WIREGUARD_KEY_LEN || spec->port == 0 ||
+	    spec->port > UINT16_MAX ||
 	    network_parse_address(&spec->underlay4, 4, &peer->endpoint) < 0 ||
 	    network_parse_address(&spec->v4, 4, &peer->address[0]) < 0 ||
 	    network_parse_address(&spec->v6, 16, &peer->address[1]) < 0 || !peer->endpoint.len ||
 	    (!peer->address[0].len && !peer->address[1].len))
 		return err_user(err, ERR_INVALID, "peer %s is malformed", spec->endpoint_id);
-	memcpy(peer->public_key, spec->public_key.data, WIREGUARD_KEY_LEN);
+	memcpy(peer->public_key, key->data, WIREGUARD_KEY_LEN);
 	peer->port = (uint16_t)spec->port;
-	return 0;
+	peer->linked = spec->linked_key.len > 0;
+	return peer->linked ? network_linked_check(spec, err) : 0;
 }

@@ -16,7 +16,8 @@
  *
  * On a network that keeps its members apart (enable_icc=false) they are told of each other in the
  * same way, without keys: no VM takes a packet from one whose key it does not know, whatever that
- * one sends. Ports of a vmnet are isolated in the bridge.
+ * one sends. Ports of a vmnet are isolated in the bridge. On the default bridge two that have a
+ * link are told of each other's tunnel and of the ports that it opens (mesh_links.c).
  *
  * A new daemon joins the members that it finds with the keys they have, and tells nobody anything
  * until all have been found or given up (meshes_hold()): a list that lacks those who are found last
@@ -79,11 +80,14 @@ static bool peer_addr(struct net_addr addr, uint8_t *to, size_t len)
 
 /* Without a port nobody is told of the tunnel. */
 static void attachment_set_tunnel(struct attachment *a, const struct attachments *all,
-				  const uint8_t *key, bool apart)
+				  const uint8_t *key, const struct network_endpoint *e)
 {
+	bool never = e->apart && e->has_dns; /* links of a user's network are names */
+
 	memcpy(a->peer.key, key, sizeof(a->peer.key));
 	memcpy(a->peer.underlay4, sandbox_nic(all->sb)->v4, sizeof(a->peer.underlay4));
-	a->peer.port = apart ? 0 : (uint16_t)(UNDERLAY_WG_PORT_MIN + a->index);
+	a->peer.by_link = e->apart && !never;
+	a->peer.port = never ? 0 : (uint16_t)(UNDERLAY_WG_PORT_MIN + a->index);
 }
 
 /* key: NULL without a tunnel */
@@ -102,10 +106,11 @@ static int attachment_new(struct attachments *all, const struct network_endpoint
 	memcpy(a->container_id, all->container_id, ID_BUF);
 	memcpy(a->network_id, e->network_id, ID_BUF);
 	memcpy(a->peer.id, e->endpoint_id, ID_BUF);
+	memcpy(a->peer.container, all->container_id, ID_BUF);
 	a->key_since_ns = clock_monotonic_ns();
 	a->vmnet = !key;
 	if (key)
-		attachment_set_tunnel(a, all, key, e->apart);
+		attachment_set_tunnel(a, all, key, e);
 	a->peer.has_v4 = peer_addr(e->v4, a->peer.v4, sizeof(a->peer.v4));
 	a->peer.has_v6 = peer_addr(e->v6, a->peer.v6, sizeof(a->peer.v6));
 	if (peer_names(e->has_dns ? e->dns_names : NULL, &a->peer) < 0) {
@@ -214,12 +219,24 @@ static void attachments_set_starting(struct attachments *all, bool starting)
 	meshes_flush(all->meshes);
 }
 
+struct taking {
+	const struct attachment *a;
+	Arca__V1__NetworkAttach *attach;
+};
+
 static int take_peer(void *user, const struct mesh_peer *peer)
 {
-	Arca__V1__NetworkAttach *attach = user;
-	Arca__V1__Peer *to = SPEC_ADD(attach, peers, Arca__V1__Peer, arca__v1__peer__init);
+	struct taking *taking = user;
+	Arca__V1__Peer *to = SPEC_ADD(taking->attach, peers, Arca__V1__Peer, arca__v1__peer__init);
 
-	return to ? mesh_peer_fill(peer, to) : -ENOMEM;
+	return to ? mesh_peer_fill(taking->a, peer, to) : -ENOMEM;
+}
+
+static int take_peers(struct attachment *a, Arca__V1__NetworkAttach *attach)
+{
+	RANK_LOCK_SCOPE(guard, &a->meshes->lock);
+
+	return mesh_peers(a->member, take_peer, &(struct taking){a, attach});
 }
 
 static struct underlay *attachments_underlay(const struct attachments *all)
@@ -253,7 +270,7 @@ static int begin_vmnet(struct attachments *all, const struct network_endpoint *e
 		vmnet_port_close(attachments_underlay(all), e->network_id, e->endpoint_id);
 		return err_sys(err, r, "cannot join network %.12s", e->network_id);
 	}
-	r = mesh_peers(a->member, take_peer, attach);
+	r = take_peers(a, attach);
 	return r < 0 ? err_oom(err) : 0;
 }
 
@@ -275,7 +292,7 @@ static int begin_one(struct attachments *all, const struct network_endpoint *e, 
 	if (r < 0)
 		return r;
 	attach->hold = a->held;
-	return mesh_peers(a->member, take_peer, attach);
+	return take_peers(a, attach);
 }
 
 static int index_check(unsigned int index, struct err *err)
@@ -776,6 +793,7 @@ void attachments_end(struct attachments *all, bool vm_stays)
 			vmnet_port_close(attachments_underlay(all), a->network_id, a->peer.id);
 		attachment_unref(a);
 	}
+	meshes_set_links(all->meshes, all->container_id, &(struct mesh_links){});
 	free(all->v);
 	free(all);
 }

@@ -15,6 +15,7 @@
 #include "core/networks.h"
 
 struct core;
+struct mesh_links;
 struct sandbox;
 struct meshes;	    /* of the daemon */
 struct attachments; /* of one run */
@@ -27,6 +28,9 @@ void meshes_hold(struct meshes *meshes);
 void meshes_release(struct meshes *meshes, bool all);
 /* New keys for all tunnels every so many seconds; 0: never. Once. */
 int meshes_rotate_every(struct meshes *meshes, unsigned int seconds);
+
+/* Before attachments_begin() of a container with links, and when they change; they end with it. */
+void meshes_set_links(struct meshes *meshes, const char *container_id, struct mesh_links *wanted);
 
 int attachments_begin(struct meshes *meshes, const char *container_id, struct sandbox *sb,
 		      const struct network_endpoints *endpoints, Arca__V1__ContainerSpec *spec,

@@ -10,6 +10,7 @@
 #include "core/attachments.h"
 #include "core/locks.h"
 #include "net/mesh.h"
+#include "net/mesh_links.h"
 #include "vm/vm.h"
 
 struct loop_timer;
@@ -34,6 +35,7 @@ struct meshes {
 	size_t starting;		 /* containers that join and do not run yet */
 	size_t under_way;		 /* messages that count: answered or late ones do not */
 	size_t window;			 /* how many may be, while nothing is started */
+	struct mesh_links links;	 /* of parents that run */
 	bool held;			 /* nobody is told anything */
 	bool partial;			 /* some that a new daemon looks for are not found yet */
 	bool patient;			 /* a timer looks for late ones */
@@ -79,7 +81,7 @@ struct attachments {
 /* meshes.c; meshes->lock is held for all but the last */
 int mesh_take(struct meshes *meshes, const char *network_id, struct live_mesh **ret);
 void mesh_give(struct meshes *meshes, struct live_mesh *live);
-int mesh_peer_fill(const struct mesh_peer *from, Arca__V1__Peer *to);
+int mesh_peer_fill(const struct attachment *whom, const struct mesh_peer *from, Arca__V1__Peer *to);
 int attachment_send(void *user, const struct mesh_update *update); /* a mesh_send_fn */
 void attachment_undefer(struct attachment *a);
 void attachment_uncount(struct attachment *a);

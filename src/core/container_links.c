@@ -417,6 +417,7 @@ int container_unlink(struct containers *cs, const char *ref, struct err *err)
 {
 	const char *name = *ref == '/' ? ref + 1 : ref, *slash = strchr(name, '/');
 	_cleanup_container_ struct container *target = NULL, *parent = NULL;
+	bool attached;
 	_cleanup_free_ char *parent_name = NULL;
 	json_t *without;
 	int r = containers_find(cs, ref, &target, err);
@@ -440,9 +441,12 @@ int container_unlink(struct containers *cs, const char *ref, struct err *err)
 	json_decref(parent->host_config);
 	parent->host_config = without;
 	parent->version++;
+	attached = parent->run && parent->run->nets;
 	rank_unlock(&parent->lock);
 	r = container_row_save_config(parent, err);
 	container_links_changed(cs);
 	container_files_unlinked(parent, slash + 1);
+	if (attached)
+		container_links_open(parent);
 	return r;
 }

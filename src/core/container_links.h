@@ -19,4 +19,5 @@ json_t *container_links_shown(struct container *c, json_t *host_config);
 void container_links_changed(struct containers *cs);
 void container_links_note(struct container *c);
 struct container *container_link_find(struct containers *cs, const char *ref);
+void container_links_open(struct container *c); /* container_links_open.c */
 int container_links_env(struct container *c, json_t **ret, struct err *err);

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "core/attachments.h"
+#include "core/container_links.h"
 #include "core/containers.h"
 #include "core/jsonx.h"
 #include "core/networks.h"
@@ -186,6 +187,7 @@ int container_networks_resume(struct container *c, struct container_run *run,
 
 	named_init(&named, c);
 	r = network_endpoints_load(c->cs->core->networks, &named.container, &all, err);
+	container_links_open(c);
 	return r < 0 ? r
 		     : attachments_resume(c->cs->core->meshes, c->id, run->sb, &all, hello,
 					  spec_asks_host_gateway(c->host_config), &run->nets, err);

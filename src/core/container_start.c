@@ -164,6 +164,8 @@ static int start_vm(struct container_run *run, struct start *start, struct err *
 	if (r == 0)
 		r = container_ports_publish(run, &start->endpoints, err);
 	if (r == 0)
+		container_links_open(c);
+	if (r == 0)
 		r = attachments_begin(core->meshes, c->id, run->sb, &start->endpoints,
 				      start->request->container, &run->nets, err);
 	return r < 0 ? r : start_host_gateway(core, run->sb, start->request, err);

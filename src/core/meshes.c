@@ -56,6 +56,7 @@ static void meshes_unref(struct meshes *meshes)
 {
 	if (atomic_fetch_sub(&meshes->refs, 1) != 1)
 		return;
+	mesh_links_done(&meshes->links);
 	rank_lock_done(&meshes->lock);
 	free(meshes);
 }
@@ -139,23 +140,52 @@ void mesh_give(struct meshes *meshes, struct live_mesh *live)
 	free(live);
 }
 
+static int peer_put_ports(uint32_t **field, size_t *n, const struct mesh_link *link)
+{
+	*field = calloc(link->n, sizeof(**field));
+	if (!*field)
+		return -ENOMEM;
+	memcpy(*field, link->ports, link->n * sizeof(**field));
+	*n = link->n;
+	return 0;
+}
+
+/* Which ports the two may reach of each other. Return: >0 if any, 0, or -ENOMEM */
+static int peer_fill_ports(const struct attachment *whom, const struct mesh_peer *from,
+			   Arca__V1__Peer *to)
+{
+	const struct mesh_links *links = &whom->meshes->links;
+	const struct mesh_link *in = mesh_links_find(links, from->container, whom->container_id);
+	const struct mesh_link *out = mesh_links_find(links, whom->container_id, from->container);
+	int r = 0;
+
+	if (in)
+		r = peer_put_ports(&to->ports_in, &to->n_ports_in, in);
+	if (r == 0 && out)
+		r = peer_put_ports(&to->ports_out, &to->n_ports_out, out);
+	return r < 0 ? r : in || out;
+}
+
 /**
  * mesh_peer_fill() - A peer as agents are told of it
+ * @whom: Who is told; meshes->lock held
  * @from: Peer
  * @to:	  Initialised; free_unpacked() also after a failure
  *
  * Return: 0 or -ENOMEM
  */
-int mesh_peer_fill(const struct mesh_peer *from, Arca__V1__Peer *to)
+int mesh_peer_fill(const struct attachment *whom, const struct mesh_peer *from, Arca__V1__Peer *to)
 {
-	bool tunnel = from->port != 0;
-	int r = spec_put(&to->endpoint_id, from->id) ||
-		spec_bytes(&to->public_key, from->key, tunnel ? sizeof(from->key) : 0) ||
+	int linked = from->by_link ? peer_fill_ports(whom, from, to) : 0;
+	bool tunnel = from->by_link ? linked > 0 : from->port != 0;
+	int r = linked < 0 || spec_put(&to->endpoint_id, from->id) ||
+		spec_bytes(linked > 0 ? &to->linked_key : &to->public_key, from->key,
+			   tunnel ? sizeof(from->key) : 0) ||
 		spec_bytes(&to->underlay4, from->underlay4, tunnel ? sizeof(from->underlay4) : 0) ||
 		spec_bytes(&to->v4, from->v4, from->has_v4 ? sizeof(from->v4) : 0) ||
 		spec_bytes(&to->v6, from->v6, from->has_v6 ? sizeof(from->v6) : 0);
 
-	to->port = from->port;
+	to->port = tunnel ? from->port : 0;
 	for (char **n = from->names; r == 0 && n && *n; n++)
 		r = spec_add_string(&to->names, &to->n_names, *n);
 	return r ? -ENOMEM : 0;
@@ -318,7 +348,7 @@ static int set_peers_fill(const struct attachment *a, const struct mesh_update *
 	for (size_t i = 0; i < update->set_n && r == 0; i++) {
 		Arca__V1__Peer *peer = SPEC_ADD(request, set, Arca__V1__Peer, arca__v1__peer__init);
 
-		r = peer ? mesh_peer_fill(update->set[i], peer) : -ENOMEM;
+		r = peer ? mesh_peer_fill(a, update->set[i], peer) : -ENOMEM;
 	}
 	for (size_t i = 0; i < update->removed_n && r == 0; i++)
 		r = spec_add_string(&request->removed_endpoint_ids,

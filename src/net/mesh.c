@@ -481,6 +481,21 @@ int mesh_change(struct mesh_member *member, const struct mesh_peer *peer)
 }
 
 /**
+ * mesh_tell() - What one member is to know of another one is not what it was told
+ * @member: Who is told
+ * @about:  Of whom; one that nobody was told of yet is told about later in any case
+ */
+void mesh_tell(struct mesh_member *member, struct mesh_member *about)
+{
+	pthread_mutex_lock(&member->mesh->lock);
+	if (member_is_known(about)) {
+		(void)news_add(member, about->peer.id, false); /* or all, which says it as well */
+		member_send(member);
+	}
+	pthread_mutex_unlock(&member->mesh->lock);
+}
+
+/**
  * mesh_leave() - A member is gone; the others are told at once
  * @member: Freed; NULL is fine. Its mesh_acked() must not be called any more
  */

@@ -18,6 +18,8 @@ struct mesh_peer {
 	uint16_t port;
 	bool has_v4, has_v6;
 	uint8_t v4[4], v6[16];
+	char container[ID_BUF]; /* whose endpoint it is */
+	bool by_link; /* only those that have a link with it are told how (mesh_links.h) */
 	char **names; /* owned, NULL-terminated, may be NULL; what it is called on this network */
 };
 
@@ -52,6 +54,7 @@ int mesh_peers(struct mesh_member *member, mesh_peer_fn fn, void *user);
 void mesh_ready(struct mesh_member *member);
 bool mesh_open(struct mesh_member *member);
 int mesh_change(struct mesh_member *member, const struct mesh_peer *peer);
+void mesh_tell(struct mesh_member *member, struct mesh_member *about);
 void mesh_leave(struct mesh_member *member);
 void mesh_acked(struct mesh_member *member, bool ok);
 void mesh_resync(struct mesh_member *member);

@@ -35,7 +35,7 @@ struct member {
 };
 
 static struct member mem_a = {"aaaaaaaaaaaa1", "0000000000011", 81, 2, false, false, {-EBADF, {}}};
-static struct member mem_b = {"aaaaaaaaaaaa1", "0000000000021", 81, 3, false, true, {-EBADF, {}}};
+static struct member mem_b = {"aaaaaaaaaaaa1", "0000000000021", 81, 3, false, false, {-EBADF, {}}};
 static struct member mem_c = {"bbbbbbbbbbbb1", "0000000000031", 82, 2, false, false, {-EBADF, {}}};
 static struct member mem_i = {"cccccccccccc1", "0000000000041", 83, 2, true, true, {-EBADF, {}}};
 static struct vm outsider = {.fd = -EBADF};
@@ -369,24 +369,33 @@ TEST(the_outside_is_reached_unless_internal)
 	ASSERT(!connects(&mem_i.vm, dest, port, 2));
 }
 
-/* Goal: the host's loopback is for the member that asked, by that name, and for no neighbour's. */
+/* Goal: the host's loopback is for the member that asked, by that name, and for no neighbour's.
+ * Both are on a network of their own: what they do not answer comes again, for a while. */
 TEST(the_host_is_reached_by_who_asked)
 {
+	struct member asks = {"dddddddddddd1", "0000000000051", 84, 2, false, true, {-EBADF, {}}};
+	struct member plain = {"dddddddddddd1", "0000000000061", 84, 3, false, false, {-EBADF, {}}};
 	const uint8_t *host = underlay_gateway()->host4;
 	_cleanup_close_ int fd = -EBADF;
+	struct err err = {};
 	uint16_t port;
 
 	NEEDS_RIG();
 	fd = listen_tcp("127.0.0.1", &port);
-	ASSERT(greet(&mem_a));
-	ASSERT(greet(&mem_b));
-	ASSERT(connects(&mem_b.vm, called, port, 10));
-	ASSERT(!connects(&mem_a.vm, called, port, 2));
-	ASSERT(!connects(&mem_c.vm, called, port, 2));
+	ASSERT_OK(member_open(&asks, &err));
+	ASSERT_OK(member_open(&plain, &err));
+	ASSERT(greet(&asks));
+	ASSERT(greet(&plain));
+	ASSERT(connects(&asks.vm, called, port, 10));
+	ASSERT(!connects(&plain.vm, called, port, 2));
 	ASSERT(!connects(&mem_i.vm, called, port, 2));
 	ASSERT(!connects(&outsider, called, port, 2));
-	ASSERT(!connects(&mem_b.vm, host, port, 2));
-	ASSERT(!connects(&mem_a.vm, host, port, 2));
+	ASSERT(!connects(&asks.vm, host, port, 2));
+	ASSERT(!connects(&plain.vm, host, port, 2));
+	cleanup_close(&asks.vm.fd);
+	cleanup_close(&plain.vm.fd);
+	vmnet_port_close(underlay, asks.network, asks.endpoint);
+	vmnet_port_close(underlay, plain.network, plain.endpoint);
 }
 
 TEST(a_port_that_is_closed_carries_nothing)

@@ -55,6 +55,9 @@ TEST(the_rules_are_taken)
 	HAS("iif . oif @pairs iifgroup != 1 accept");
 	HAS("iif . oif @pairs ct state established,related accept");
 	HAS("iif . oif @pairs ct status dnat accept");
+	HAS("iif . oif . ip saddr @linked ct state established,related accept");
+	HAS("iif . oif . ip daddr @linked ct state established,related accept");
+	HAS("@open accept");
 	HAS("dnat ip to ip saddr map @target4");
 	HAS("dnat ip6 to iif . ip6 daddr map @host6");
 	HAS("oifgroup 2 ct status dnat masquerade");
@@ -84,6 +87,33 @@ TEST(entries_come_and_go)
 	ASSERT_OK(firewall_set(&nl, &two, NULL));
 	HAS_NOT("172.17.0.9");
 	HAS_NOT("elements");
+}
+
+/* Goal: where members are apart, a link opens its ports, and takes them away. */
+TEST(a_link_opens_ports)
+{
+	const uint32_t in[] = {FIREWALL_PORT(6, 80), FIREWALL_PORT(17, 53)};
+	const uint32_t out[] = {FIREWALL_PORT(6, 5432)};
+	const uint8_t peer[] = {172, 17, 0, 3};
+	const struct firewall_entry apart = {.way = {1, 2, 0, true}};
+	const struct firewall_link link = {.container = 1,
+					   .mesh = 2,
+					   .peer = peer,
+					   .ports_in = in,
+					   .n_in = 2,
+					   .ports_out = out,
+					   .n_out = 1};
+
+	NEED_KERNEL();
+	ASSERT_OK(firewall_set(&nl, NULL, &apart));
+	HAS_NOT("elements"); /* nothing passes */
+	ASSERT_OK(firewall_set_link(&nl, true, &link));
+	HAS("172.17.0.3 . tcp . 80");
+	HAS("172.17.0.3 . udp . 53");
+	HAS("172.17.0.3 . tcp . 5432");
+	ASSERT_OK(firewall_set_link(&nl, false, &link));
+	HAS_NOT("elements");
+	ASSERT_OK(firewall_set(&nl, &apart, NULL));
 }
 
 TEST(a_port_is_quiet_for_a_while)

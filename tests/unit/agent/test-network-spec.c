@@ -3,6 +3,7 @@
 #include "agent/network_spec.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent/network.h"
@@ -128,6 +129,68 @@ TEST(malformed_peers_are_refused)
 	ASSERT_ERROR(parse_peer(p), EINVAL);
 	p = good_peer(), p.v6 = (ProtobufCBinaryData){sizeof(v4), v4};
 	ASSERT_ERROR(parse_peer(p), EINVAL);
+}
+
+static Arca__V1__Peer linked_peer(uint32_t *in, size_t n_in, uint32_t *out, size_t n_out)
+{
+	Arca__V1__Peer p = good_peer();
+
+	p.linked_key = p.public_key;
+	p.public_key = (ProtobufCBinaryData){};
+	p.ports_in = in;
+	p.n_ports_in = n_in;
+	p.ports_out = out;
+	p.n_ports_out = n_out;
+	return p;
+}
+
+TEST(a_linked_peer_is_reached_by_ports_only)
+{
+	uint32_t in[] = {FIREWALL_PORT(6, 80)};
+	Arca__V1__Peer spec = linked_peer(in, 1, NULL, 0);
+	struct network_peer p = {};
+
+	ASSERT_OK(network_parse_peer(&spec, &p, NULL));
+	ASSERT(p.linked);
+	spec = good_peer();
+	ASSERT_OK(network_parse_peer(&spec, &p, NULL));
+	ASSERT(!p.linked);
+	spec.linked_key = spec.public_key; /* not both: which would count? */
+	ASSERT_ERROR(parse_peer(spec), EINVAL);
+	spec = linked_peer(in, 1, NULL, 0), spec.linked_key.len = 31;
+	ASSERT_ERROR(parse_peer(spec), EINVAL);
+	spec = linked_peer(in, 1, NULL, 0), spec.v6 = spec.linked_key, spec.v6.len = 16,
+	spec.v4.len = 0;
+	ASSERT_ERROR(parse_peer(spec), EINVAL);
+	in[0] = FIREWALL_PORT(6, 0);
+	ASSERT_ERROR(parse_peer(linked_peer(in, 1, NULL, 0)), EINVAL);
+	ASSERT_ERROR(parse_peer(linked_peer(NULL, 0, in, 1)), EINVAL);
+	in[0] = FIREWALL_PORT(256, 80);
+	ASSERT_ERROR(parse_peer(linked_peer(in, 1, NULL, 0)), EINVAL);
+}
+
+TEST(ports_are_the_same_in_any_order)
+{
+	uint32_t in[] = {FIREWALL_PORT(17, 53), FIREWALL_PORT(6, 80), FIREWALL_PORT(17, 53)};
+	uint32_t other[] = {FIREWALL_PORT(6, 80), FIREWALL_PORT(17, 53)};
+	Arca__V1__Peer spec = linked_peer(in, 3, NULL, 0);
+	struct network_peer p = {};
+
+	ASSERT_OK(network_linked_copy(&spec, &p));
+	ASSERT_EQ(p.n_ports[0], 2);
+	ASSERT_EQ(p.ports[0][0], FIREWALL_PORT(6, 80));
+	ASSERT_EQ(p.n_ports[1], 0);
+	spec = linked_peer(other, 2, NULL, 0);
+	ASSERT(network_linked_same(&spec, &p));
+	spec = linked_peer(other, 1, NULL, 0);
+	ASSERT(!network_linked_same(&spec, &p));
+	spec = linked_peer(NULL, 0, other, 2);
+	ASSERT(!network_linked_same(&spec, &p));
+	other[1]++;
+	spec = linked_peer(other, 2, NULL, 0);
+	ASSERT(!network_linked_same(&spec, &p));
+	free(p.ports[0]);
+	free(p.ports[1]);
 }
 
 TEST_MAIN()

@@ -404,4 +404,32 @@ TEST(a_held_member_survives_failures)
 	drop(mesh);
 }
 
+/* Goal: what is to be known of one member changes for one other, who alone is told. */
+TEST(one_member_is_told_of_another)
+{
+	struct mesh *mesh = mesh_of(4);
+
+	agents[1].knows[2] = false;
+	mesh_tell(agents[1].member, agents[2].member);
+	settle(4);
+	ASSERT(agents[1].knows[2]);
+	ASSERT_EQ(agents[1].messages, 1);
+	ASSERT_EQ(agents[0].messages + agents[2].messages + agents[3].messages, 0);
+	ASSERT(mesh_is_settled(mesh));
+	drop(mesh);
+}
+
+TEST(a_member_is_not_told_of_one_that_is_held)
+{
+	struct mesh *mesh = mesh_of(3);
+
+	ASSERT_EQ(join_as(mesh, 3, true), 0);
+	mesh_tell(agents[1].member, agents[3].member);
+	ASSERT_EQ(agents[1].messages, 0);
+	mesh_ready(agents[3].member);
+	settle(4);
+	ASSERT(agents[1].knows[3] && mesh_is_settled(mesh));
+	drop(mesh);
+}
+
 TEST_MAIN()
