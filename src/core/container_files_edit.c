@@ -108,6 +108,19 @@ static void files_edit(struct container *c, const struct files_edit *edit)
 		log_warn("container %.12s: its files are not up to date: %s", c->id, err.msg);
 }
 
+/* What the container was given, since when the host's may have changed; "" if it cannot be told.
+ * NULL without memory. */
+static char *files_resolv_was(const struct container *c)
+{
+	_cleanup_free_ char *path = str_format("%s/resolv.conf", c->dir);
+	char *text = NULL;
+	size_t len;
+
+	if (!path)
+		return NULL;
+	return fs_read_file(path, FILES_BYTES_MAX, &text, &len) == 0 ? text : strdup("");
+}
+
 static void files_edit_lines(struct container *c, const char *removed, const char *added)
 {
 	files_edit(c, &(struct files_edit){removed, added, "", ""});
@@ -127,7 +140,7 @@ void container_files_connected(struct container *c, const struct network_endpoin
 	struct files_edit edit = {"", lines, "", ""};
 
 	if (str_eq(jx_str(c->host_config, "NetworkMode"), "none")) {
-		edit.resolv_was = was = container_resolv_text(c, false);
+		edit.resolv_was = was = files_resolv_was(c);
 		edit.resolv_becomes = becomes = container_resolv_text(c, true);
 	}
 	files_edit(c, &edit);

@@ -79,6 +79,12 @@ t_with_a_network_one_of_mode_none_has_a_server() {
 	docker rm -f cc >/dev/null; docker run -d --name cc --network none busybox sleep 1000 >/dev/null; docker exec cc sh -c 'echo nameserver 1.2.3.4 >/etc/resolv.conf'
 	docker network disconnect none cc; docker network connect one cc; eq "$(docker exec cc cat /etc/resolv.conf)" "nameserver 1.2.3.4"; clean # who edits it has it
 }
+t_the_host_may_have_another_resolver_by_then() {
+	[ -z "${TEST_HOST:-}" ] || skip "the host's is not ours"
+	docker network create one >/dev/null; docker run -d --name cc --network none busybox sleep 1000 >/dev/null
+	cp /etc/resolv.conf "$ROOT/resolv.was"; trap 'cat "$ROOT/resolv.was" >/etc/resolv.conf' EXIT; echo "nameserver 192.0.2.77" >/etc/resolv.conf
+	docker network disconnect none cc; docker network connect one cc; has "$(docker exec cc cat /etc/resolv.conf)" "nameserver 127.0.0.11"; clean
+}
 t_containers_find_each_other() {
 	docker network create one >/dev/null
 	docker run -d --name beta --hostname bhost --network one --network-alias db busybox sleep 1000 >/dev/null
