@@ -307,8 +307,19 @@ static void firewall_arrive(struct netlink_batch *b, bool six)
 
 static void firewall_leave(struct netlink_batch *b)
 {
+	const uint16_t first = htons(FIREWALL_MESH_PORT + FIREWALL_MESH_PORTS);
+	const uint16_t last = htons(UINT16_MAX);
 	size_t at = rule(b, "leave");
 
+	/* Answers to a mesh port are taken for the mesh's. */
+	match_u32(b, NFT_META_OIFGROUP, NFT_CMP_EQ, FIREWALL_GROUP_NIC);
+	match_mesh_port(b, UDP_SOURCE_PORT);
+	nft_immediate(b, NFT_REG(0), &first, sizeof(first));
+	nft_immediate(b, NFT_REG(1), &last, sizeof(last));
+	nft_masquerade_ports(b, NFT_REG(0), NFT_REG(1));
+	netlink_unnest(b, at);
+
+	at = rule(b, "leave");
 	match_u32(b, NFT_META_OIFGROUP, NFT_CMP_EQ, FIREWALL_GROUP_NIC);
 	nft_masquerade(b);
 	netlink_unnest(b, at);

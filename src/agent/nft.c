@@ -14,6 +14,7 @@
 
 #include <arpa/inet.h>
 #include <endian.h>
+#include <linux/netfilter/nf_nat.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <string.h>
 
@@ -358,6 +359,22 @@ void nft_dnat(struct netlink_batch *b, uint32_t family, uint32_t address_reg, ui
 void nft_masquerade(struct netlink_batch *b)
 {
 	nft_close(b, nft_open(b, "masq"));
+}
+
+/**
+ * nft_masquerade_ports() - Likewise, from one of some ports
+ * @b:	 Rule
+ * @min: Register with the first port
+ * @max: Register with the last
+ */
+void nft_masquerade_ports(struct netlink_batch *b, uint32_t min, uint32_t max)
+{
+	struct nft_open open = nft_open(b, "masq");
+
+	netlink_put_be32(b, NFTA_MASQ_FLAGS, NF_NAT_RANGE_PROTO_SPECIFIED);
+	netlink_put_be32(b, NFTA_MASQ_REG_PROTO_MIN, min);
+	netlink_put_be32(b, NFTA_MASQ_REG_PROTO_MAX, max);
+	nft_close(b, open);
 }
 
 /**

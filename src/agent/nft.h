@@ -53,6 +53,7 @@ void nft_fib_source(struct netlink_batch *b, uint32_t reg);
 void nft_immediate(struct netlink_batch *b, uint32_t reg, const void *data, size_t len);
 void nft_dnat(struct netlink_batch *b, uint32_t family, uint32_t address_reg, uint32_t port_reg);
 void nft_masquerade(struct netlink_batch *b);
+void nft_masquerade_ports(struct netlink_batch *b, uint32_t min, uint32_t max);
 void nft_notrack(struct netlink_batch *b);
 void nft_reject(struct netlink_batch *b);
 void nft_verdict(struct netlink_batch *b, uint32_t verdict);

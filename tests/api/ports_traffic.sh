@@ -115,6 +115,45 @@ while True: s.sendto(b"pong", s.recvfrom(100)[1])' "$out" & resp=$!; trap "kill 
 	done
 	clean; docker rmi peer >/dev/null
 }
+t_udp_is_answered_at_any_port() { # 51820 and some more are the mesh's in a VM
+	local out resp; out=$(hostname -I | cut -d' ' -f1); [ -n "${PEER:-}" ] || [ -s "$ROOT/exec/net/pasta.pid" ] || skip "no way out"
+	python3 -c '
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind((sys.argv[1], 19096))
+while True: s.sendto(b"pong", s.recvfrom(100)[1])' "$out" & resp=$!; trap "kill $resp" EXIT
+	cc -static -x c -o "$ROOT/from" - <<'C'
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/time.h>
+int main(int argc, char **argv)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(19096)};
+	struct timeval wait = {.tv_sec = 1};
+	char data[4];
+
+	inet_aton(argv[1], &to.sin_addr);
+	for (int i = 2; i < argc; i++) {
+		struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(atoi(argv[i]))};
+		int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+		bind(fd, (struct sockaddr *)&in, sizeof(in));
+		for (int n = 0;; n++) { /* a datagram may be lost */
+			sendto(fd, "ping", 4, 0, (struct sockaddr *)&to, sizeof(to));
+			if (recv(fd, data, 4, 0) == 4)
+				break;
+			if (n == 3) {
+				printf("no answer to %s\n", argv[i]);
+				break;
+			}
+		}
+	}
+}
+C
+	tar -C "$ROOT" -c from | docker import - from >/dev/null
+	eq "$(docker run --rm from /from "$out" 51819 51820 52075 52076)" ""; docker rmi from >/dev/null
+}
 t_a_side_that_is_closed_hears_the_other() { # half-close: the server answers after it has seen the end
 	docker run -d --name aa -p 19084:80 busybox nc -ll -p 80 -e sh -c 'n=$(wc -c); echo "$n bytes"' >/dev/null
 	until_true 5 client 127.0.0.1 19084 tcp x half; eq "$(client 127.0.0.1 19084 tcp 'eleven long' half)" '11 bytes'; eq "$(client ::1 19084 tcp '' half)" '0 bytes'; clean
