@@ -340,6 +340,20 @@ int container_connect(struct containers *cs, const char *network, const char *re
 	return r;
 }
 
+/* It has left: what is left to do for the others fails nothing. */
+static void disconnect_rest(struct container *c, const struct named *named)
+{
+	struct err err = {0};
+
+	if (network_route_live(c, named, &err) < 0)
+		log_warn("container %.12s: its default route is not another network's: %s", c->id,
+			 err.msg);
+	err = (struct err){0};
+	if (container_ports_changed(c, &err) < 0)
+		log_warn("container %.12s: its ports do not follow its networks: %s", c->id,
+			 err.msg);
+}
+
 /**
  * container_disconnect() - POST /networks/{id}/disconnect
  * @cs:	     Manager
@@ -373,12 +387,10 @@ int container_disconnect(struct containers *cs, const char *network, const char 
 		r = network_detach_live(c, &named, network, err);
 	if (r == 0)
 		r = network_endpoint_remove(cs->core->networks, &named.container, network, err);
-	if (r == 0 && network_is_live(c)) {
-		r = network_route_live(c, &named, err);
-		if (r == 0)
-			r = container_ports_changed(c, err);
-	}
-	if (r == 0)
-		container_networks_refresh(c);
-	return r;
+	if (r < 0)
+		return r;
+	if (network_is_live(c))
+		disconnect_rest(c, &named);
+	container_networks_refresh(c);
+	return 0;
 }

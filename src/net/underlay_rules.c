@@ -16,7 +16,7 @@
  * pasta binds a datagram's source port on the host, and keeps it for minutes. So a container's own
  * would be taken from who publishes it, and a published one could not be sent from: UDP leaves from
  * ports of which nobody expects to be free (RFC 6335: dynamic), more than a VM may have
- * connections.
+ * connections, and from a random one: no container chooses which of them is taken on the host.
  *
  * vn* are the bridges of networks without encryption (vmnet.c), of which only those of one group
  * lead outside. What passes within one is not seen here. Their members call the host by an address
@@ -123,7 +123,7 @@ static const char rules_text[] =
 	"	}\n"
 	"	chain postrouting {\n"
 	"		type nat hook postrouting priority srcnat; policy accept;\n"
-	"		oifname \"up0\" meta l4proto udp masquerade to :49152-65535\n"
+	"		oifname \"up0\" meta l4proto udp masquerade to :49152-65535 fully-random\n"
 	"		oifname \"up0\" masquerade\n"
 	"	}\n"
 	"}\n";
